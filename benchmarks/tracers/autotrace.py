@@ -1,0 +1,10 @@
+"""autotrace: the single import; spans go to the journal and from there to SQLite, under AUTOTRACE_HOME."""
+
+import autotrace.auto
+
+import autotrace
+
+
+def flush() -> None:
+    """Wait until every finished span has reached the local store."""
+    autotrace.flush()

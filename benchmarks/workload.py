@@ -1,0 +1,60 @@
+"""The fixed conversation that every setup traces: some 1,000 tokens in, 120 out, whole or as 60 chunks."""
+
+from __future__ import annotations
+
+import json
+
+MODEL = "gpt-4o-mini"
+PROMPT_MARK = "benchprompt"
+ANSWER_MARK = "benchanswer"
+CHUNKS = 60
+CONCURRENCY = 10
+
+_PASSAGE = "The committee met on Tuesday to review the quarterly figures and found that costs had risen. "
+MESSAGES: list[dict[str, str]] = [
+    {
+        "role": "system",
+        "content": "You answer from the passages given, in one short paragraph, and name your source. " * 5,
+    },
+    {"role": "user", "content": f"{PROMPT_MARK} {_PASSAGE * 40} What did the committee find?"},
+]
+_WORDS = [f"{ANSWER_MARK} ", *["It found that costs "] * (CHUNKS - 5), "had risen."]
+_USAGE = {
+    "prompt_tokens": 1008,
+    "completion_tokens": 120,
+    "total_tokens": 1128,
+    "prompt_tokens_details": {"cached_tokens": 512, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+}
+_COMMON = {
+    "id": "chatcmpl-bench",
+    "created": 1767225600,
+    "model": f"{MODEL}-2024-07-18",
+    "service_tier": "default",
+}
+
+
+def completion() -> bytes:
+    """The body of a chat completion."""
+    message: dict[str, object] = {
+        "role": "assistant",
+        "content": "".join(_WORDS[:30]),
+        "refusal": None,
+        "annotations": [],
+    }
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    return json.dumps({**_COMMON, "object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
+
+
+def event_stream() -> bytes:
+    """The body of a streamed chat completion: CHUNKS chunks, of which the last carries the usage."""
+    deltas: list[tuple[dict[str, str], str | None]] = [({"role": "assistant", "content": ""}, None)]
+    deltas += [({"content": word}, None) for word in _WORDS]
+    deltas.append(({}, "stop"))
+    chunks: list[dict[str, object]] = [
+        {"choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}], "usage": None}
+        for delta, reason in deltas
+    ]
+    chunks.append({"choices": [], "usage": _USAGE})
+    lines = [json.dumps({**_COMMON, "object": "chat.completion.chunk", **chunk}) for chunk in chunks]
+    return "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()

@@ -1,0 +1,167 @@
+"""Messages of the chat API and items of the responses API, as they are sent and as they come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrace import Message, Part, ToolCall
+
+from .fields import field, items, text
+
+FINISH = {"tool_calls": "tool_call", "function_call": "tool_call", "max_output_tokens": "length"}
+_AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+
+def finish_reason(reason: Any) -> str | None:
+    """A provider's reason in the conventions' words."""
+    return FINISH.get(reason, reason) if isinstance(reason, str) else None
+
+
+def chat_message(message: Any, reason: Any = None) -> Message:
+    """A message of the chat API."""
+    role = text(message, "role") or "user"
+    content = field(message, "content")
+    if role in ("tool", "function"):
+        return Message("tool", (Part.tool_result(_tool_result(content), text(message, "tool_call_id")),))
+    parts: list[Part | ToolCall] = []
+    reasoning = text(message, "reasoning_content") or text(message, "reasoning")
+    if reasoning:
+        parts.append(Part.reasoning(reasoning))
+    parts += content_parts(content)
+    refusal = text(message, "refusal")
+    if refusal:
+        parts.append(Part.refusal(refusal))
+    audio = field(message, "audio")
+    if audio is not None:
+        parts += _audio(audio)
+    parts += [tool_call(call) for call in items(message, "tool_calls")]
+    function = field(message, "function_call")
+    if function is not None:
+        parts.append(ToolCall(text(function, "name") or "", field(function, "arguments")))
+    return Message(role, tuple(parts), text(message, "name"), finish_reason(reason))
+
+
+def _tool_result(content: Any) -> Any:
+    """A tool's result: its text, where it is nothing else."""
+    if isinstance(content, list) and all(field(part, "type") == "text" for part in content):
+        return "".join(text(part, "text") or "" for part in content)
+    return content
+
+
+def _audio(audio: Any) -> list[Part]:
+    """A spoken answer: its transcript, and its data by size and hash."""
+    transcript, data = text(audio, "transcript"), text(audio, "data")
+    parts = [Part.text(transcript)] if transcript else []
+    if data:
+        parts.append(Part.blob(data, None, "audio"))
+    elif not transcript and text(audio, "id"):
+        parts.append(Part.file(field(audio, "id"), "audio"))
+    return parts
+
+
+def tool_call(call: Any) -> ToolCall:
+    """A tool call of the chat API: a function, or a custom tool with free text."""
+    custom = field(call, "custom")
+    if custom is not None:
+        return ToolCall(text(custom, "name") or "", field(custom, "input"), text(call, "id"))
+    function = field(call, "function")
+    return ToolCall(text(function, "name") or "", field(function, "arguments"), text(call, "id"))
+
+
+def content_parts(content: Any) -> list[Part | ToolCall]:
+    """The content of a message: a text, or a list of parts of either API."""
+    if isinstance(content, str):
+        return [Part.text(content)] if content else []
+    if not isinstance(content, list | tuple):
+        return []
+    return [_part(part) for part in content]
+
+
+def _part(part: Any) -> Part:
+    if isinstance(part, str):
+        return Part.text(part)
+    kind = text(part, "type") or "unknown"
+    if kind in ("text", "input_text", "output_text"):
+        return Part.text(text(part, "text") or "")
+    if kind == "refusal":
+        return Part.refusal(text(part, "refusal") or "")
+    if kind in ("image_url", "input_image"):
+        return _image(part)
+    if kind == "input_audio":
+        data = text(part, "input_audio", "data") or ""
+        return Part.blob(data, _AUDIO.get(text(part, "input_audio", "format") or ""), "audio")
+    if kind in ("file", "input_file"):
+        return _file(field(part, "file") or part)
+    if kind in ("summary_text", "reasoning_text"):
+        return Part.reasoning(text(part, "text") or "")
+    return Part(kind, part)
+
+
+def _image(part: Any) -> Part:
+    url = text(part, "image_url", "url") or text(part, "image_url")
+    if url:
+        return Part.media(url, "image")
+    return Part.file(text(part, "file_id") or "", "image")
+
+
+def _file(file: Any) -> Part:
+    """A document, by its data, its address or the provider's id of it."""
+    data, url, known = text(file, "file_data"), text(file, "file_url"), text(file, "file_id")
+    if data:
+        return Part.media(data, "document") if data.startswith("data:") else Part.blob(data, None, "document")
+    return Part.media(url, "document") if url else Part.file(known or "", "document")
+
+
+def response_input(given: Any) -> list[Message]:
+    """The input of the responses API: a text, or items."""
+    if isinstance(given, str):
+        return [Message.user(given)]
+    return [_item_message(item) for item in given] if isinstance(given, list | tuple) else []
+
+
+def _item_message(item: Any) -> Message:
+    kind = text(item, "type") or "message"
+    if kind == "message":
+        return Message(text(item, "role") or "user", tuple(content_parts(field(item, "content"))))
+    if kind.endswith("_call_output"):
+        return Message("tool", (Part.tool_result(field(item, "output"), text(item, "call_id")),))
+    return Message("assistant", tuple(item_parts(item)))
+
+
+def item_parts(item: Any) -> list[Part | ToolCall]:
+    """One item that a model put out."""
+    kind = text(item, "type") or "message"
+    if kind == "message":
+        return content_parts(field(item, "content"))
+    if kind == "reasoning":
+        shown = [*items(item, "summary"), *items(item, "content")]
+        return [Part.reasoning(text(part, "text") or "") for part in shown]
+    name = text(item, "name")
+    call = text(item, "call_id") or text(item, "id")
+    if kind == "function_call":
+        return [ToolCall(name or "", field(item, "arguments"), call)]
+    if kind == "custom_tool_call":
+        return [ToolCall(name or "", field(item, "input"), call)]
+    if kind == "image_generation_call":
+        data = text(item, "result")
+        return [Part.blob(data, None, "image")] if data else [ToolCall("image_generation", None, call, server=True)]
+    if kind.endswith("_call"):
+        arguments = field(item, "arguments") or field(item, "action") or field(item, "queries") or field(item, "code")
+        return [ToolCall(name or kind.removesuffix("_call"), arguments, call, server=True)]
+    return [Part(kind, None)]
+
+
+def response_output(reply: Any) -> Message | None:
+    """The output items of a response as the one message that they are."""
+    parts = [part for item in items(reply, "output") for part in item_parts(item)]
+    return Message("assistant", tuple(parts), None, response_finish(reply, parts)) if parts else None
+
+
+def response_finish(reply: Any, parts: list[Part | ToolCall]) -> str | None:
+    """Why a response ended."""
+    status = text(reply, "status")
+    if status == "incomplete":
+        return finish_reason(text(reply, "incomplete_details", "reason")) or "length"
+    if status == "completed":
+        return "tool_call" if any(isinstance(part, ToolCall) and not part.server for part in parts) else "stop"
+    return "error" if status == "failed" else None

@@ -1,0 +1,165 @@
+"""From what came back to values. What it is, it says itself: the reply's own fields decide how it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrace import Message, Part, ResponseValues, Usage
+
+from .conversation import chat_message, content_parts, finish_reason, response_output
+from .fields import count, field, items, text
+
+
+def http_response(result: Any) -> Any:
+    """The HTTP response in a raw or binary result, whose body is the user's to read; None for a parsed reply."""
+    found = getattr(result, "http_response", None)
+    if found is None and type(result).__name__ == "HttpxBinaryResponseContent":
+        found = getattr(result, "response", None)
+    return found
+
+
+def response(reply: Any) -> ResponseValues | None:
+    """What a reply says; None for one of unknown shape."""
+    if field(reply, "choices") is not None:
+        return _completion(reply)
+    kind = text(reply, "object") or ""
+    if kind == "response" or kind.startswith("response."):
+        return _response(reply)
+    if kind == "list" and field(reply, "data") is not None:
+        return _embeddings(reply)
+    if field(reply, "results") is not None:
+        return _moderation(reply)
+    if isinstance(field(reply, "data"), list):
+        return _images(reply)
+    if text(reply, "text") is not None:
+        return _transcription(reply)
+    return {"output_value": reply} if isinstance(reply, str) else None
+
+
+def _completion(reply: Any) -> ResponseValues:
+    choices = list(items(reply, "choices"))
+    output = [_choice(choice) for choice in choices]
+    reasons = [reason for reason in (finish_reason(field(choice, "finish_reason")) for choice in choices) if reason]
+    return {
+        "model": text(reply, "model"),
+        "id": text(reply, "id"),
+        "output": output,
+        "finish_reasons": reasons,
+        "usage": usage(field(reply, "usage")),
+        "attributes": {
+            "openai.response.system_fingerprint": text(reply, "system_fingerprint"),
+            "openai.response.service_tier": text(reply, "service_tier"),
+        },
+    }
+
+
+def _choice(choice: Any) -> Message:
+    message, reason = field(choice, "message"), field(choice, "finish_reason")
+    if message is not None:
+        found = chat_message(message, reason)
+        return found if found.role == "assistant" else Message("assistant", found.parts, found.name, found.finish_reason)
+    return Message.assistant(text(choice, "text") or "", finish_reason(reason))
+
+
+def _response(reply: Any) -> ResponseValues:
+    output = response_output(reply)
+    found: ResponseValues = {
+        "model": text(reply, "model"),
+        "id": text(reply, "id"),
+        "usage": usage(field(reply, "usage")),
+        "attributes": {
+            "openai.response.service_tier": text(reply, "service_tier"),
+            "openai.response.status": text(reply, "status"),
+        },
+    }
+    if output is not None:
+        found["output"] = [output]
+        if output.finish_reason:
+            found["finish_reasons"] = [output.finish_reason]
+    error = field(reply, "error")
+    if error is not None:
+        found["error"] = (text(error, "code") or "error", text(error, "message") or "")
+    return found
+
+
+def _embeddings(reply: Any) -> ResponseValues:
+    vectors = list(items(reply, "data"))
+    first = field(vectors[0], "embedding") if vectors else None
+    return {
+        "model": text(reply, "model"),
+        "usage": usage(field(reply, "usage")),
+        "output_value": f"<{len(vectors)} vectors>",
+        # A base64 vector is 4 bytes a dimension.
+        "attributes": {"gen_ai.embeddings.dimension.count": _dimensions(first)},
+    }
+
+
+def _dimensions(vector: Any) -> int | None:
+    if isinstance(vector, str):
+        return (len(vector) * 3 // 4 - vector[-2:].count("=")) // 4
+    return len(vector) if isinstance(vector, list | tuple) else None
+
+
+def _moderation(reply: Any) -> ResponseValues:
+    results = list(items(reply, "results"))
+    flagged = [bool(field(result, "flagged")) for result in results]
+    return {
+        "model": text(reply, "model"),
+        "id": text(reply, "id"),
+        "output_value": [{"flagged": field(one, "flagged"), "categories": _true(field(one, "categories"))} for one in results],
+        "attributes": {"openai.response.flagged": any(flagged)},
+    }
+
+
+def _true(categories: Any) -> list[str]:
+    """The names of the categories that apply."""
+    known = categories if isinstance(categories, dict) else getattr(categories, "__dict__", {})
+    return [name for name, applies in known.items() if applies is True]
+
+
+def _images(reply: Any) -> ResponseValues:
+    parts = []
+    for image in items(reply, "data"):
+        data, url = text(image, "b64_json"), text(image, "url")
+        mime_type = f"image/{text(reply, 'output_format') or 'png'}"
+        if data:
+            parts.append(Part.blob(data, mime_type, "image"))
+        elif url:
+            parts.append(Part.media(url, "image"))
+        revised = text(image, "revised_prompt")
+        if revised:
+            parts.append(Part.text(revised))
+    return {"output": [Message.assistant(parts)], "usage": usage(field(reply, "usage"))}
+
+
+def _transcription(reply: Any) -> ResponseValues:
+    return {
+        "output": [Message.assistant(content_parts(text(reply, "text")))],
+        "usage": usage(field(reply, "usage")),
+        "attributes": {"openai.response.audio.seconds": field(reply, "usage", "seconds") or field(reply, "duration")},
+    }
+
+
+def usage(found: Any) -> Usage | None:
+    """Tokens as the API reports them: cached and written input are part of the input, reasoning of the output.
+
+    None where it does not say, as in a stream that was not asked for usage.
+    """
+    if found is None:
+        return None
+    given, answered = count(found, "prompt_tokens"), count(found, "completion_tokens")
+    if given is None:
+        given, answered = count(found, "input_tokens"), count(found, "output_tokens")
+    if given is None and answered is None:
+        return None
+    into = field(found, "prompt_tokens_details") or field(found, "input_tokens_details") or field(found, "input_token_details")
+    out = field(found, "completion_tokens_details") or field(found, "output_tokens_details")
+    return Usage(
+        given,
+        answered,
+        count(into, "cached_tokens"),
+        count(into, "cache_write_tokens"),
+        count(out, "reasoning_tokens"),
+        count(into, "audio_tokens"),
+        count(out, "audio_tokens"),
+    )

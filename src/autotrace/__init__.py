@@ -1,0 +1,72 @@
+"""autotrace: every call that a Python program makes to language models, as a span.
+
+`import autotrace.auto` switches it on. The names here are the whole public API; importing this package imports
+nothing heavy, each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .activation import autolog, flush
+    from .errors import AutotraceError, ConfigError, PluginError
+    from .host.hookspecs import hookimpl
+    from .host.instrumentation import Amendment, Call, Event, Instrumentation, Patch, StreamClass
+    from .recording.messages import Message, Part, RequestValues, ResponseValues, ToolCall, Usage
+    from .spans import Span, context, current_trace_id, span, suppress, trace, update_trace
+
+__all__ = [
+    "Amendment",
+    "AutotraceError",
+    "Call",
+    "ConfigError",
+    "Event",
+    "Instrumentation",
+    "Message",
+    "Part",
+    "Patch",
+    "PluginError",
+    "RequestValues",
+    "ResponseValues",
+    "Span",
+    "StreamClass",
+    "ToolCall",
+    "Usage",
+    "__version__",
+    "autolog",
+    "context",
+    "current_trace_id",
+    "flush",
+    "hookimpl",
+    "span",
+    "suppress",
+    "trace",
+    "update_trace",
+]
+
+_HOMES = {
+    "activation": ("autolog", "flush"),
+    "errors": ("AutotraceError", "ConfigError", "PluginError"),
+    "host.hookspecs": ("hookimpl",),
+    "host.instrumentation": ("Amendment", "Call", "Event", "Instrumentation", "Patch", "StreamClass"),
+    "recording.messages": ("Message", "Part", "RequestValues", "ResponseValues", "ToolCall", "Usage"),
+    "spans": ("Span", "context", "current_trace_id", "span", "suppress", "trace", "update_trace"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            value = getattr(import_module(f"{__name__}.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

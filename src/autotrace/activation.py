@@ -1,0 +1,213 @@
+"""The composition root: settings -> delivery -> host; the toggles; flush.
+
+Heavy parts (OpenTelemetry's SDK, wrapt, pluggy, the journal) are imported when the first plugin wakes or the
+first manual span starts, never before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import config as settings
+from ._version import __version__
+from .config import Config
+from .errors import ConfigError
+from .host.discovery import Host
+from .host.status import PluginStatus
+from .recording.guard import guard
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+    from .delivery.pipeline import Pipeline
+    from .recording.recorder import Recorder
+
+logger = logging.getLogger("autotrace")
+logger.addHandler(logging.NullHandler())
+
+#: Seconds that the exit of a process may wait for delivery; the rest stays in the journal for the next process.
+EXIT_TIMEOUT = 2.0
+
+
+class Activation:
+    """The one active composition of settings, delivery and host in this process."""
+
+    def __init__(self) -> None:
+        self.host = Host(self.config, self.provider)
+        self.arguments: dict[str, Any] = {}
+        self.framework_arguments: dict[str, dict[str, Any]] = {}
+        self.given_provider: TracerProvider | None = None
+        self._config: Config | None = None
+        self._pipeline: Pipeline | None = None
+        self._recorder: Recorder | None = None
+        self._lock = threading.RLock()
+        self._is_on = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether imports are watched."""
+        return self._is_on
+
+    def config(self) -> Config:
+        """The settings in force; read on first use."""
+        if self._config is None:
+            self._config = settings.load(self.arguments, self.framework_arguments)
+            guard.strict = self._config.strict
+            for problem in self._config.problems:
+                logger.warning("%s", problem)
+        return self._config
+
+    def provider(self) -> TracerProvider:
+        """Where spans come from: the app's own provider where it gave one, else a private one."""
+        if self._pipeline is None:
+            with self._lock:
+                if self._pipeline is None:
+                    from .delivery.pipeline import Pipeline
+
+                    self._pipeline = Pipeline(self.config(), self.given_provider)
+                    atexit.register(self._exit, self._pipeline)
+        return self._pipeline.provider
+
+    def recorder(self) -> Recorder | None:
+        """The recorder of the program's own spans; None when they are switched off."""
+        config = self.config()
+        if config.is_disabled("autotrace"):
+            return None
+        if self._recorder is None:
+            from .recording.privacy import Policy
+            from .recording.recorder import Recorder
+
+            policy = Policy(config.framework("autotrace").capture_content, config.content_limit)
+            policy.redactors = self.host.redactors
+            self._recorder = Recorder("autotrace", self.provider().get_tracer("autotrace", __version__), policy)
+        return self._recorder
+
+    def switch_on(self) -> None:
+        """Watches imports, and applies the settings to what has been imported."""
+        self._is_on = True
+        with guard("activation"):
+            self.host.activate()
+
+    def change(self, arguments: dict[str, Any], framework: str | None, provider: TracerProvider | None) -> None:
+        """Takes over settings given in code.
+
+        Raises:
+            ConfigError: One of them cannot be used; nothing is changed then.
+        """
+        if framework is None:
+            merged, frameworks = {**self.arguments, **arguments}, self.framework_arguments
+        else:
+            known = self.framework_arguments.get(framework, {})
+            merged, frameworks = self.arguments, {**self.framework_arguments, framework: {**known, **arguments}}
+        if arguments:
+            settings.load(merged, frameworks, environ={})  # raises before anything is changed
+        self.arguments, self.framework_arguments = merged, frameworks
+        if arguments:
+            self._config = self._recorder = None
+        if provider is not None and provider is not self.given_provider:
+            self.given_provider = provider
+            self._renew_pipeline()
+        elif {"home", "destination", "environment", "service", "release"} & arguments.keys() and framework is None:
+            self._renew_pipeline()
+
+    def _renew_pipeline(self) -> None:
+        """Closes what is open and lets the next span build anew."""
+        self._config = self._recorder = None
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.close(EXIT_TIMEOUT)
+
+    def flush(self, timeout: float) -> bool:
+        """Delivers what has been recorded; see autotrace.flush."""
+        return self._pipeline is None or self._pipeline.flush(timeout)
+
+    def reset(self) -> None:
+        """Takes every patch off and forgets every setting (for tests)."""
+        self.host.deactivate()
+        self._renew_pipeline()
+        self.__init__()  # type: ignore[misc]
+        guard.reset()
+
+    def _exit(self, pipeline: Pipeline) -> None:
+        if pipeline is self._pipeline:
+            from .recording.recorder import end_open_operations
+
+            with guard("exit"):
+                end_open_operations()
+                pipeline.close(EXIT_TIMEOUT)
+
+
+_active = Activation()
+
+
+def active() -> Activation:
+    """The one active composition."""
+    return _active
+
+
+def autolog(
+    framework: str | None = None,
+    *,
+    disable: bool | None = None,
+    tracer_provider: TracerProvider | None = None,
+    **options: Any,
+) -> None:
+    """Switches tracing on, for every framework with a plugin or for one; or off; or changes its settings.
+
+    Example:
+        >>> import autotrace
+        >>> autotrace.autolog(capture_content="truncated")
+        >>> autotrace.autolog("openai", disable=True)
+        >>> autotrace.autolog("openai", disable=False)
+
+    Args:
+        framework: What to switch, e.g. `openai`; everything when None.
+        disable: True switches off (restoring the framework's functions), False on again.
+        tracer_provider: The app's own OpenTelemetry provider: spans go through it, and nowhere else unless a
+            `destination` is named too.
+        **options: Any setting of docs/configuration.md, such as `capture_content`, `home`, `destination`.
+
+    Raises:
+        ConfigError: An option is unknown or its value cannot be used.
+    """
+    if framework is not None and tracer_provider is not None:
+        raise ConfigError("tracer_provider", "autolog()", "goes for all frameworks: leave out the framework's name")
+    arguments = dict(options)
+    if disable is not None:
+        if framework is not None:
+            arguments["disable"] = bool(disable)
+        else:
+            arguments["disable"] = "all" if disable else ""
+    _active.change(arguments, framework, tracer_provider)
+    if framework is not None and arguments and not _active.host.knows(framework):
+        logger.warning("autolog(%r): no plugin of that name is installed", framework)
+    _active.switch_on()
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Delivers what has been recorded so far to every destination.
+
+    Example:
+        >>> import autotrace
+        >>> autotrace.flush()
+        True
+
+    Args:
+        timeout: Seconds to wait at most.
+
+    Returns:
+        Whether everything was delivered. What was not stays in the journal.
+    """
+    return _active.flush(timeout)
+
+
+def plugin_statuses() -> list[PluginStatus]:
+    """The plugins installed here, each tried on its framework: what is installed is imported and patched."""
+    from importlib import import_module
+
+    _active.host.activate()
+    _active.host.wake_installed(import_module)
+    return _active.host.statuses()

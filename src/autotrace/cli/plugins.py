@@ -1,0 +1,55 @@
+"""`autotrace plugins`: which frameworks are traced, and why one is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .store import settings
+from .terminal import print_json, visible
+
+if TYPE_CHECKING:
+    from autotrace.host.status import PluginStatus
+
+_STYLES = {"active": "green", "waiting": "cyan", "failed": "bold red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array (docs/cli.md says what is in it).")
+def plugins(as_json: bool) -> None:
+    """List the installed plugins and the frameworks that they trace."""
+    from autotrace.activation import plugin_statuses
+
+    settings()
+    found = plugin_statuses()
+    if as_json:
+        print_json(
+            [{name: getattr(status, name) for name in status.__dataclass_fields__} for status in found]
+        )
+    elif found:
+        _print_table(found)
+    else:
+        click.echo("No plugin is installed: pip install 'autotrace-ai[openai]'")
+
+
+def _print_table(found: list[PluginStatus]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from .terminal import console
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("FRAMEWORK", "INSTALLED", "SUPPORTED", "STATE", "PLUGIN"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("REASON", ratio=1)
+    for status in found:
+        table.add_row(
+            Text(visible(status.name)),
+            Text(visible(status.framework_version or "not installed")),
+            Text(visible(status.supported)),
+            Text(visible(status.state), style=_STYLES.get(status.state, "yellow")),
+            Text(visible(f"{status.distribution} {status.version}")),
+            Text(visible("\n".join([*filter(None, [status.reason]), *status.warnings]))),
+        )
+    console().print(table)

@@ -1,0 +1,94 @@
+"""Opens the store for a command: with what processes that are gone have left, and with clear errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from autotrace import config
+from autotrace.errors import AutotraceError
+from autotrace.store.reader import Reader
+
+from .terminal import Failure, warn
+
+#: Seconds that the delivery of what is left over may take.
+ADOPT_S = 60.0
+
+#: With any other destination the journal is left to the program: that destination must get the spans too, and
+#: what a command delivers is gone from the journal.
+DELIVERED = frozenset({"store", "console"})
+
+#: The one next step of who has no traces yet.
+NEXT_STEP = (
+    'No traces yet in {home}: add "import autotrace.auto" to a program, or start it with "autotrace run".'
+)
+
+
+def settings() -> config.Config:
+    """The configuration; what could not be used is told on stderr."""
+    found = config.load()
+    for problem in found.problems:
+        warn(problem)
+    return found
+
+
+class _Log(logging.Handler):
+    """Shows on stderr what the library logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one record."""
+        warn(record.getMessage())
+
+
+_LOG = _Log(logging.WARNING)
+
+
+@contextmanager
+def opened_store() -> Iterator[tuple[Reader | None, config.Config]]:
+    """A reader of the configured store, or None where there is no store yet.
+
+    Raises:
+        Failure: The store cannot be read: damaged, written by a newer autotrace, no permission.
+    """
+    found = settings()
+    path = found.home / "traces.db"
+    logging.getLogger("autotrace").addHandler(_LOG)
+    try:
+        if path.exists():
+            Reader(path).close()  # Nothing may be delivered into a store that is not ours to write.
+        adopt_orphans(found)
+        if not path.exists():
+            yield None, found
+            return
+        with Reader(path) as reader:
+            yield reader, found
+            for note in reader.notes:
+                warn(note)
+    except AutotraceError as error:
+        raise Failure(error) from error
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error}") from error
+    finally:
+        logging.getLogger("autotrace").removeHandler(_LOG)
+
+
+def adopt_orphans(found: config.Config) -> None:
+    """Delivers what processes that are gone have left in the journal; a failure is only a warning."""
+    folder = found.home / "journal"
+    if not folder.is_dir() or "store" not in found.destination or not DELIVERED >= set(found.destination):
+        return
+    try:
+        from autotrace.delivery.destinations.sqlite import StoreDestination
+        from autotrace.delivery.drain import Drainer
+
+        drainer = Drainer(folder, [StoreDestination(found.home / "traces.db")])
+        try:
+            if not drainer.adopt(timeout_s=ADOPT_S):
+                warn(
+                    "not everything that ended processes have left could be delivered; it stays in the journal"
+                )
+        finally:
+            drainer.close()
+    except Exception as error:  # noqa: BLE001 (whatever it is, what was delivered before can be read)
+        warn(f"traces of processes that ended may be missing: {type(error).__name__}: {error}")

@@ -1,0 +1,76 @@
+"""`autotrace traces`: the newest traces, and one of them in full."""
+
+from __future__ import annotations
+
+import click
+
+from .figures import when
+from .store import NEXT_STEP, opened_store
+from .terminal import Failure, print_json
+
+#: Characters of a trace id that are asked for at least, and shown in the table.
+SHORTEST_ID, SHORT_ID = 4, 8
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array (docs/cli.md says what is in it).")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many."
+)
+@click.option(
+    "--since",
+    metavar="WHEN",
+    callback=when,
+    help="Only what began since then: 15m, 2h, 7d, or an ISO 8601 time.",
+)
+@click.option("--errors", is_flag=True, help="Only traces in which something failed.")
+@click.option("--session", help="Only traces of this session.")
+@click.pass_context
+def traces(
+    ctx: click.Context, as_json: bool, limit: int, since: int | None, errors: bool, session: str | None
+) -> None:
+    """List traces, newest first."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with opened_store() as (reader, config):
+        found = [] if reader is None else reader.traces(limit, since, errors, session)
+        if as_json:
+            print_json([trace.as_json() for trace in found])
+        elif reader is None:
+            click.echo(NEXT_STEP.format(home=config.home))
+        elif not found:
+            click.echo("No trace fits." if since or errors or session else NEXT_STEP.format(home=config.home))
+        else:
+            from .trace_view import print_table
+
+            print_table(found)
+
+
+@traces.command()
+@click.argument("trace_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object (docs/cli.md says what is in it).")
+@click.pass_context
+def show(ctx: click.Context, trace_id: str, as_json: bool) -> None:
+    """Show one trace in full: its tree, what was said, what went wrong.
+
+    ID is a trace's id, or the beginning of it (at least four characters) where only one begins so.
+    """
+    with opened_store() as (reader, config):
+        if reader is None:
+            raise Failure(NEXT_STEP.format(home=config.home))
+        if len(trace_id) < SHORTEST_ID:
+            raise Failure(f"{trace_id!r} is too short: give at least {SHORTEST_ID} characters of the id")
+        matches = reader.matches(trace_id)
+        if len(matches) > 1:
+            raise Failure(
+                f"several traces begin with {trace_id}: {', '.join(matches[:5])}{', …' * (len(matches) > 5)}"
+            )
+        found = reader.trace(matches[0]) if matches else None
+        if found is None:
+            raise Failure(f'no trace begins with {trace_id!r}: "autotrace traces" lists them')
+        if as_json or (ctx.parent is not None and ctx.parent.params.get("as_json")):
+            print_json(found.as_json())
+        else:
+            from .trace_view import print_trace
+
+            print_trace(found)

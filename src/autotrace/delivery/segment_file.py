@@ -1,0 +1,82 @@
+"""A segment that this process writes to."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from autotrace.store.home import FILE_MODE
+
+from .segments import SegmentName
+
+
+class SegmentFile:
+    """An open, locked segment. Its file closes, and the lock goes, when nobody holds this object any more.
+
+    That is what lets threads write without a lock: the one that is just writing holds the object, so that its
+    file descriptor cannot be closed, and given to somebody else's file, under its hands.
+
+    Args:
+        folder: The journal's folder.
+        name: The segment's name.
+        lines: What it begins with.
+
+    Raises:
+        OSError: It cannot be made; nothing is left behind.
+    """
+
+    def __init__(self, folder: Path, name: SegmentName, lines: Sequence[bytes]) -> None:
+        self.file = -1
+        #: Whether the last line lacks its newline.
+        self.torn = False
+        path = folder / name.file
+        # It gets its name when it is locked and has a header: nobody ever sees it without.
+        unnamed = path.with_suffix(".new")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self.file = os.open(unnamed, flags, FILE_MODE)
+        try:
+            os.fchmod(self.file, FILE_MODE)
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.size = 0
+            for line in lines:
+                while not self.write(line):
+                    pass
+            unnamed.rename(path)
+        except BaseException:
+            self.close()
+            unnamed.unlink(missing_ok=True)
+            raise
+        self._begun = self.size
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing has been appended to it yet."""
+        return self.size <= self._begun
+
+    def write(self, line: bytes) -> bool:
+        """Appends a line; False when a part of it was written: then it has to be written again.
+
+        Raises:
+            OSError: Nothing was written.
+        """
+        data = b"\n" + line if self.torn else line
+        written = os.write(self.file, data)
+        self.size += written
+        if written:
+            self.torn = written != len(data)
+        return written == len(data)
+
+    def is_deleted(self) -> bool:
+        """Whether the file has lost its name."""
+        return self.file >= 0 and os.fstat(self.file).st_nlink == 0
+
+    def close(self) -> None:
+        """Closes the file now; for a forked child, and for a segment that could not be made."""
+        file, self.file = self.file, -1
+        if file >= 0:
+            os.close(file)
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,247 @@
+"""Reads the journal's segments: names, lines, checksums, and the way back into step after damage.
+
+A line is `<crc32 of the rest, 8 hex> <kind> <trace id> <span id> <json>`. Kind and ids stand at fixed places,
+so that a start whose end is known can be skipped unread. A torn or damaged line costs itself alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import orjson
+
+from .destinations import Record
+
+logger = logging.getLogger("autotrace")
+
+FORMAT = 1
+SUFFIX = ".journal"
+#: Bytes read at once, and so the size of a batch.
+CHUNK = 512 * 1024
+_NAME = re.compile(r"([0-9a-f]+-[0-9]+-[0-9a-f]{8})-([0-9]{6,})\.journal")
+_SPAN = re.compile(rb"[0-9a-f]{8} [SE] [0-9a-f]{32} [0-9a-f]{16} \{")
+_START, _END = ord("S"), ord("E")
+#: Where the kind, the ids and the JSON begin.
+_KIND, _IDS, _BODY = 9, 11, 61
+_REQUIRED = {
+    "parent_id",
+    "root",
+    "name",
+    "kind",
+    "start",
+    "end",
+    "status",
+    "message",
+    "scope",
+    "scope_version",
+    "attributes",
+    "events",
+    "links",
+}
+
+
+class SegmentName(NamedTuple):
+    """Who wrote a segment, and which one it is."""
+
+    process: str
+    sequence: int
+
+    @property
+    def pid(self) -> int:
+        """The writer's process id, in its own pid namespace."""
+        return int(self.process.split("-")[1])
+
+    @property
+    def file(self) -> str:
+        """The file's name."""
+        return f"{self.process}-{self.sequence:06d}{SUFFIX}"
+
+
+def parse_name(file: str) -> SegmentName | None:
+    """The parts of a segment's file name; None for any other file."""
+    found = _NAME.fullmatch(file)
+    return SegmentName(found[1], int(found[2])) if found else None
+
+
+def segment_names(folder: Path) -> list[SegmentName]:
+    """Every segment in the folder, oldest first; none when there is no folder."""
+    try:
+        files = os.listdir(folder)  # noqa: PTH208 - names are all that is needed, several times a second
+    except OSError:
+        return []
+    return sorted(name for name in map(parse_name, files) if name)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What some bytes of a segment hold.
+
+    Attributes:
+        records: In the order of the lines, without the starts of spans that end in the same batch.
+        end: The offset at which the next batch begins.
+        damaged: Lines, or pieces of lines, that could not be read.
+    """
+
+    records: list[Record]
+    end: int
+    damaged: int
+
+
+class Segment:
+    """One segment file, open for reading; a context manager.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+
+    def __init__(self, folder: Path, name: SegmentName) -> None:
+        self.name = name
+        self.path = folder / name.file
+        self.file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.header, self.body_start = self._read_header()
+        except BaseException:
+            os.close(self.file)
+            raise
+
+    def __enter__(self) -> Segment:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self.file)
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer autotrace wrote it, in a format that this one does not know."""
+        format_ = self.header.get("format")
+        return isinstance(format_, int) and format_ > FORMAT
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """Attributes of the process that wrote it; empty when the header is damaged."""
+        resource = self.header.get("resource")
+        return resource if isinstance(resource, dict) else {}
+
+    def lock(self) -> bool:
+        """Takes the segment for this reader; False while its writer lives or another reader has it."""
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = self.path.stat()
+        except OSError:  # locked, or delivered and deleted in the meantime
+            return False
+        return found.st_ino == os.fstat(self.file).st_ino
+
+    def size(self) -> int:
+        """Bytes in the file now."""
+        return os.fstat(self.file).st_size
+
+    def batch(self, offset: int, limit: int, final: bool) -> Batch | None:
+        """The next lines from `offset`, no further than `limit`.
+
+        Args:
+            offset: Where the batch begins.
+            limit: The size of the file as far as this reader goes.
+            final: Nobody writes any more: a last line without its newline is torn, not unfinished.
+
+        Returns:
+            None when there is no complete line.
+        """
+        data = self._lines(offset, limit, final)
+        return parse(data, offset) if data else None
+
+    def unfinished(self) -> list[Record]:
+        """The starts whose ends are not in this segment, as records of kind `I`."""
+        open_: dict[bytes, bytes] = {}
+        offset, limit = self.body_start, self.size()
+        while data := self._lines(offset, limit, True):
+            for line in data.split(b"\n"):
+                if len(line) <= _BODY:
+                    continue
+                if line[_KIND] == _START:
+                    open_[line[_IDS:_BODY]] = line
+                elif line[_KIND] == _END:
+                    open_.pop(line[_IDS:_BODY], None)
+            offset += len(data)
+        found = (_record(line) for line in open_.values())
+        return [Record("I", r.trace_id, r.span_id, r.body) for r in found if r is not None]
+
+    def _lines(self, offset: int, limit: int, final: bool, size: int = CHUNK) -> bytes:
+        """Whole lines from `offset`: at most `size` bytes, more when one line is longer."""
+        while offset < limit:
+            data = os.pread(self.file, min(size, limit - offset), offset)
+            whole = data[: data.rfind(b"\n") + 1]
+            if whole:
+                return whole
+            if not data or offset + len(data) >= limit:
+                return data if final else b""
+            size *= 4
+        return b""
+
+    def _read_header(self) -> tuple[Mapping[str, Any], int]:
+        """The header's JSON, and where the lines after it begin; empty and 0 when it is damaged."""
+        line = self._lines(0, self.size(), True, 16 * 1024).split(b"\n", 1)[0]
+        if line[9:15] == b"H - - " and _is_intact(line):
+            try:
+                header = orjson.loads(line[15:])
+                if isinstance(header, dict):
+                    return header, len(line) + 1
+            except orjson.JSONDecodeError:
+                pass
+        return {}, 0
+
+
+def parse(data: bytes, offset: int) -> Batch:
+    """The records in some whole lines.
+
+    Args:
+        data: The lines.
+        offset: Where they begin in their segment.
+    """
+    lines = data.split(b"\n")
+    ended = {line[_IDS:_BODY] for line in lines if len(line) > _BODY and line[_KIND] == _END}
+    records, damaged = [], 0
+    for line in lines:
+        if len(line) > _BODY and line[_KIND] == _START and line[_IDS:_BODY] in ended:
+            continue
+        record = _record(line)
+        if record is not None:
+            records.append(record)
+        elif line and not (line[9:15] == b"H - - " and _is_intact(line)):
+            damaged += 1
+            records += _rescued(line)
+    return Batch(records, offset + len(data), damaged)
+
+
+def _is_intact(line: bytes) -> bool:
+    return b"%08x" % crc32(line[9:]) == line[:8]
+
+
+def _record(line: bytes) -> Record | None:
+    if len(line) <= _BODY or line[_KIND] not in (_START, _END) or not _is_intact(line):
+        return None
+    try:
+        body = orjson.loads(line[_BODY:])
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(body, dict) or not body.keys() >= _REQUIRED:
+        return None
+    return Record(chr(line[_KIND]), line[11:43].decode(), line[44:60].decode(), body)
+
+
+def _rescued(line: bytes) -> Iterator[Record]:
+    """Records that stand behind a torn one, without a newline between them.
+
+    It happens when one thread's write is cut short by a full disk and another's succeeds at the same moment.
+    """
+    for found in _SPAN.finditer(line, 1):
+        record = _record(line[found.start() :])
+        if record is not None:
+            yield record

@@ -1,0 +1,55 @@
+"""Every error that autotrace raises on purpose.
+
+AutotraceError
+├── ConfigError        a setting that cannot be used: names the key, the value and where it was found
+├── PluginError        a plugin that cannot be used: names the plugin and what to do
+└── StoreError         a store that cannot be opened
+    ├── StoreTooNew    written by a newer autotrace
+    └── StoreCorrupt   not a database, or a damaged one
+
+None of them ever reaches a traced program by itself: they are raised where the user asked for
+something by name (`autotrace.autolog(capture_content="nonsense")`), and logged everywhere else.
+"""
+
+from __future__ import annotations
+
+
+class AutotraceError(Exception):
+    """The root of all errors that autotrace raises."""
+
+
+class ConfigError(AutotraceError, ValueError):
+    """A setting that cannot be used.
+
+    Args:
+        key: The setting, as the user wrote it (`AUTOTRACE_CAPTURE_CONTENT`, `capture_content`).
+        source: Where it was found (`environment`, `autolog()`, a file's path).
+        problem: What is wrong and what would be right.
+    """
+
+    def __init__(self, key: str, source: str, problem: str) -> None:
+        super().__init__(f"{key} ({source}): {problem}")
+        self.key = key
+        self.source = source
+        self.problem = problem
+
+
+class PluginError(AutotraceError):
+    """A plugin that cannot be used."""
+
+    def __init__(self, plugin: str, problem: str) -> None:
+        super().__init__(f"plugin {plugin}: {problem}")
+        self.plugin = plugin
+        self.problem = problem
+
+
+class StoreError(AutotraceError):
+    """A store that cannot be opened."""
+
+
+class StoreTooNew(StoreError):
+    """A store written by a newer autotrace than this one."""
+
+
+class StoreCorrupt(StoreError):
+    """A store that is not a database, or a damaged one."""

@@ -1,0 +1,194 @@
+"""The host of the plugins: finds them by metadata, wakes each when its framework is imported, keeps them apart.
+
+Nothing is looked up before a module is imported that is neither the standard library's nor ours: a program that
+uses no framework pays for nothing. No lock is held while a plugin's code runs, for that code imports modules.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING, Any
+
+from ..config import Config
+from ..recording.guard import guard
+from . import imports
+from .status import PluginStatus
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+    from .plugins import InstalledPlugin
+
+logger = logging.getLogger("autotrace")
+
+GROUP = "autotrace"
+#: The toggle of context in threads, which is no plugin.
+THREADING = "threading"
+
+
+class Host:
+    """Wakes plugins.
+
+    Args:
+        config: The settings in force.
+        provider: Where spans come from; called when the first plugin wakes.
+    """
+
+    def __init__(self, config: Callable[[], Config], provider: Callable[[], TracerProvider]) -> None:
+        self._config = config
+        self._provider = provider
+        self._plugins: list[InstalledPlugin] | None = None
+        self._watched: dict[str, list[InstalledPlugin]] = {}
+        self._told: set[str] = set()
+        self._manager: Any = None
+        self.redactors: list[Any] = []
+
+    def activate(self) -> None:
+        """Watches imports from now on; what has been imported already is patched at once."""
+        imports.install(imports.Finder(self.is_watched, self.imported))
+        if self._plugins is not None or imports.third_party_modules():
+            self.wake_imported()
+
+    def deactivate(self) -> None:
+        """Takes every patch off and watches no more (for tests)."""
+        imports.uninstall()
+        for plugin in self._plugins or ():
+            for traced in plugin.frameworks:
+                traced.switch_off()
+        self._follow_threads(False)
+
+    def is_watched(self, name: str) -> bool:
+        """Whether the import of `name` concerns a plugin."""
+        if self._plugins is None:
+            if not imports.is_third_party(name):
+                return False
+            with guard("discovery of plugins"):
+                self.discover()
+        return name in self._watched or any(
+            name in traced.modules for plugin in self._plugins or () for traced in plugin.frameworks
+        )
+
+    def imported(self, name: str) -> None:
+        """A watched module has been executed."""
+        for plugin in self._watched.get(name, ()):
+            self.wake(plugin)
+        for plugin in self._plugins or ():
+            for traced in plugin.frameworks:
+                if name in traced.modules:
+                    traced.apply_waiting()
+
+    def discover(self) -> list[InstalledPlugin]:
+        """The installed plugins, by their entry points; nothing of theirs is imported."""
+        if self._plugins is None:
+            self._plugins = []  # what is imported on the way must not come here again
+            from importlib import metadata
+
+            from .plugins import InstalledPlugin
+
+            found: dict[tuple[str, str], InstalledPlugin] = {}
+            for entry in metadata.entry_points(group=GROUP):
+                found.setdefault((entry.name, entry.value), InstalledPlugin(entry))
+            self._plugins = sorted(found.values(), key=lambda plugin: (plugin.module, plugin.distribution))
+            for plugin in self._plugins:
+                self._watched.setdefault(plugin.module, []).append(plugin)
+        return self._plugins
+
+    def wake_imported(self) -> None:
+        """Wakes the plugins whose frameworks have been imported already, and applies changed settings."""
+        for plugin in self.discover():
+            if plugin.module in sys.modules:
+                self.wake(plugin)
+
+    def wake_installed(self, load: Callable[[str], object]) -> None:
+        """Imports each plugin's framework, where it is installed, so that every plugin shows what it can do."""
+        for plugin in self.discover():
+            top = plugin.module.partition(".")[0]
+            if plugin.module not in sys.modules and PathFinder.find_spec(top) is not None:
+                with guard(f"import of {plugin.module}"):
+                    load(plugin.module)
+
+    def wake(self, plugin: InstalledPlugin) -> None:
+        """Loads a plugin and switches on what it offers, as far as the settings want it."""
+        try:
+            self._wake(plugin)
+        except Exception as error:  # noqa: BLE001 (a plugin's code)
+            plugin.fail(error)
+
+    def _wake(self, plugin: InstalledPlugin) -> None:
+        config = self._config()
+        self._tell(config.problems)
+        if config.is_disabled(plugin.name) or config.is_disabled(plugin.module) or config.framework(plugin.name).disabled:
+            self._switch_off(plugin)
+            return
+        if plugin.state == "failed":
+            return
+        reason = plugin.unsupported()
+        if reason is not None:
+            plugin.state, plugin.reason = "unsupported", reason
+            self._tell([reason + ": its calls are not traced"])
+            return
+        if not plugin.is_loaded:
+            plugin.load(self._register, self.redactors)
+            self._tell(config.unclaimed({name for known in self.discover() for name in known.names()} | {THREADING}))
+        plugin.state, plugin.reason = "active", ""
+        self._follow_threads(not config.is_disabled(THREADING))
+        for traced in plugin.frameworks:
+            if config.framework(traced.instrumentation.name).disabled:
+                traced.switch_off()
+            else:
+                self._tell(traced.switch_on(config, self._provider()))
+
+    def _switch_off(self, plugin: InstalledPlugin) -> None:
+        for traced in plugin.frameworks:
+            traced.switch_off()
+        if plugin.state in ("waiting", "active"):
+            plugin.state, plugin.reason = "disabled", "switched off by the settings"
+
+    def _register(self, module: Any, name: str) -> Callable[[], Any]:
+        """Registers a plugin's module with pluggy; returns its own `instrumentations` hook."""
+        import pluggy
+
+        from . import hookspecs
+
+        if self._manager is None:
+            self._manager = pluggy.PluginManager("autotrace")
+            self._manager.add_hookspecs(hookspecs)
+        manager = self._manager
+        manager.register(module, name)
+        try:
+            manager.check_pending()
+        except pluggy.PluginValidationError:
+            manager.unregister(module)
+            raise
+        others = [known for known in manager.get_plugins() if known is not module]
+        redact = getattr(module, "redact", None)
+        if redact is not None and manager.parse_hookimpl_opts(module, "redact") is not None:
+            self.redactors.append(redact)
+        hook: Callable[[], Any] = manager.subset_hook_caller("instrumentations", remove_plugins=others)
+        return hook
+
+    def _follow_threads(self, wanted: bool) -> None:
+        """Carries the context into threads, by OpenTelemetry's own instrumentation, unless the program has it on."""
+        from .threads import follow, unfollow
+
+        with guard("context in threads"):
+            (follow if wanted else unfollow)()
+
+    def _tell(self, problems: Any) -> None:
+        """Logs each problem once."""
+        for problem in problems:
+            text = str(problem)
+            if text not in self._told:
+                self._told.add(text)
+                logger.warning("%s", text)
+
+    def knows(self, framework: str) -> bool:
+        """Whether an installed plugin goes by this name."""
+        return framework in (THREADING, "all") or any(framework in plugin.names() for plugin in self.discover())
+
+    def statuses(self) -> list[PluginStatus]:
+        """What `autotrace plugins` shows."""
+        return [status for plugin in self.discover() for status in plugin.statuses()]

@@ -1,0 +1,87 @@
+"""The meta-path finder that wakes plugins: it watches imports, and tells when a module has been executed.
+
+It finds nothing by itself and changes neither the loader's class nor the module: the loader that the other
+finders chose tells, once, that it is done. Lazy loaders stay lazy, for then nothing is executed yet.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+class Finder:
+    """Watches imports.
+
+    Args:
+        is_watched: Whether an import of this name matters. Called for every import: must be quick.
+        imported: Called when a watched module has been executed. Must not raise.
+    """
+
+    def __init__(self, is_watched: Callable[[str], bool], imported: Callable[[str], None]) -> None:
+        self._is_watched = is_watched
+        self._imported = imported
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """What the other finders find, its loader made to tell when it is done; None for what is not watched."""
+        if not self._is_watched(name):
+            return None
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            if finder is self or isinstance(finder, Finder) or find is None:
+                continue
+            spec: ModuleSpec | None = find(name, path, target)
+            if spec is not None:
+                self._watch(spec.loader, name)
+                return spec
+        return None
+
+    def _watch(self, loader: Any, name: str) -> None:
+        if isinstance(loader, type) or not hasattr(loader, "exec_module"):
+            return  # built in or frozen: the class itself is the loader
+        loader = getattr(loader, "loader", loader)  # importlib.util.LazyLoader
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            vars(loader).pop("exec_module", None)
+            execute(module)
+            self._imported(name)
+
+        try:
+            loader.exec_module = exec_module
+        except AttributeError:  # a loader that takes no attributes: the module is found as ever, unwatched
+            return
+
+
+def install(finder: Finder) -> None:
+    """Puts `finder` first on the meta path; does nothing when one is there."""
+    if not any(isinstance(known, Finder) for known in sys.meta_path):
+        sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+
+
+def uninstall() -> None:
+    """Takes our finder off the meta path."""
+    sys.meta_path[:] = [known for known in sys.meta_path if not isinstance(known, Finder)]
+
+
+def third_party_modules() -> bool:
+    """Whether a module that is neither the standard library's nor ours has been imported yet."""
+    return any(is_third_party(name) for name in list(sys.modules))
+
+
+def is_third_party(name: str) -> bool:
+    """Whether a top-level module is neither the standard library's, nor ours, nor part of starting Python."""
+    return (
+        "." not in name
+        and name not in sys.stdlib_module_names
+        and name not in _STARTING
+        and not name.startswith(("__editable__", "_virtualenv", "_distutils_hack"))
+    )
+
+
+_STARTING = frozenset({"__main__", "__mp_main__", "autotrace", "sitecustomize", "usercustomize", "distutils-precedence"})

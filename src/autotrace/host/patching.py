@@ -1,0 +1,97 @@
+"""Puts patches on with wrapt and takes them off again, to the letter.
+
+A patch that is taken off is inert at once, wherever a reference to it is still held. The class's `__dict__` gets
+back the very object that it held, unless another tool has wrapped the function after us: its wrapper stays where
+it is, and ours beneath it calls straight through.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+
+_MISSING: Any = object()
+
+
+class MissingTarget(LookupError):
+    """The framework has no such function (in this version)."""
+
+
+class AppliedPatch:
+    """One function of a framework, wrapped.
+
+    Args:
+        module: The module's name; it must have been imported.
+        target: `function` or `Class.method`.
+        wrapper: Called in place of the function, as wrapt calls wrappers.
+
+    Raises:
+        MissingTarget: The module has no such function.
+    """
+
+    def __init__(self, module: str, target: str, wrapper: Wrapper) -> None:
+        self.label = f"{module}.{target}"
+        self._owner, self._name = _resolve(module, target)
+        self._held = vars(self._owner).get(self._name, _MISSING)
+        self._wrapper = wrapper
+        self.original = inspect.getattr_static(self._owner, self._name)
+        self._proxy: Any = None
+        self.put_on()
+
+    def put_on(self) -> None:
+        """Wraps the function, unless our wrapper is still there (perhaps beneath another tool's)."""
+        if self._proxy is not None and self._is_in_place():
+            return
+        self._held = vars(self._owner).get(self._name, _MISSING)
+        self.original = inspect.getattr_static(self._owner, self._name)
+        self._proxy = wrapt.FunctionWrapper(self.original, self._wrapper)
+        setattr(self._owner, self._name, self._proxy)
+
+    def take_off(self) -> None:
+        """Restores what was there, unless another tool has wrapped ours."""
+        if self._proxy is None or vars(self._owner).get(self._name) is not self._proxy:
+            return
+        if self._held is _MISSING:
+            delattr(self._owner, self._name)
+        else:
+            setattr(self._owner, self._name, self._held)
+        self._proxy = None
+
+    def others(self) -> list[str]:
+        """Modules of other tools' wrappers around the same function, outermost first."""
+        found, current = [], vars(self._owner).get(self._name)
+        while current is not None:
+            wrapper = getattr(current, "_self_wrapper", None)
+            if wrapper is not None and current is not self._proxy:
+                found.append(str(getattr(wrapper, "__module__", type(wrapper).__module__)))
+            current = vars(current).get("__wrapped__") if wrapper is None and hasattr(current, "__dict__") else getattr(
+                current, "__wrapped__", None
+            )
+        return found
+
+    def _is_in_place(self) -> bool:
+        current = vars(self._owner).get(self._name)
+        while current is not None:
+            if current is self._proxy:
+                return True
+            current = getattr(current, "__wrapped__", None)
+        return False
+
+
+def _resolve(module: str, target: str) -> tuple[Any, str]:
+    """The object that holds the function, and the function's name in it."""
+    owner: Any = sys.modules[module]
+    *path, name = target.split(".")
+    try:
+        for part in path:
+            owner = getattr(owner, part)
+        inspect.getattr_static(owner, name)
+    except AttributeError:
+        raise MissingTarget(f"{module} has no {target}") from None
+    return owner, name

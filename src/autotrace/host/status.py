@@ -1,0 +1,35 @@
+"""What `autotrace plugins` shows: each plugin, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["waiting", "active", "disabled", "unsupported", "failed"]
+
+
+@dataclass(frozen=True)
+class PluginStatus:
+    """One plugin for one framework.
+
+    Attributes:
+        name: The framework, e.g. `openai`.
+        distribution: The plugin's distribution; empty for what is built in.
+        version: The plugin's version.
+        framework_distribution: The framework's distribution, as the plugin's `instruments` extra names it.
+        framework_version: The installed version; None when it is not installed.
+        supported: The supported range, e.g. `>=1.40,<4`.
+        state: waiting (its framework is not imported), active, disabled, unsupported, failed.
+        reason: Why it is not active; empty when it is.
+        warnings: What works less than it could.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    framework_distribution: str
+    framework_version: str | None
+    supported: str
+    state: State
+    reason: str = ""
+    warnings: list[str] = field(default_factory=list)

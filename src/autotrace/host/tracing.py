@@ -1,0 +1,162 @@
+"""One instrumentation at work: its recorder, its patches, and its switch."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.trace import TracerProvider
+
+from ..config import Config, FrameworkConfig
+from ..errors import ConfigError
+from ..recording.calls import ClosingFunction, Mappers, ObservedFunction, TracedFunction
+from ..recording.guard import guard
+from ..recording.privacy import Policy
+from ..recording.recorder import Recorder
+from ..recording.semconv import SCHEMA_URL
+from .instrumentation import Event, Instrumentation, Patch, StreamClass
+from .patching import AppliedPatch, MissingTarget
+
+Target = Patch | StreamClass | Event
+
+
+class TracedFramework:
+    """A framework under an instrumentation, switched on or off.
+
+    Args:
+        instrumentation: What the plugin offers.
+        version: The plugin's version, for the scope of its spans.
+        redactors: Every plugin's redactors; the list may grow.
+    """
+
+    def __init__(self, instrumentation: Instrumentation, version: str, redactors: list[Any]) -> None:
+        self.instrumentation = instrumentation
+        self.is_on = False
+        self.missing: list[str] = []
+        self._version = version
+        self._redactors = redactors
+        self._recorder: Recorder | None = None
+        self._settings: dict[str, Any] = {}
+        self._waiting: list[Target] = []
+        self._functions: list[TracedFunction | ObservedFunction] = []
+        self._applied: list[AppliedPatch] = []
+        self._streams: list[tuple[type, str]] = []
+
+    @property
+    def modules(self) -> set[str]:
+        """Modules whose import brings a patch that could not be put on yet."""
+        return {target.module for target in self._waiting}
+
+    @property
+    def others(self) -> list[str]:
+        """Other tools that have wrapped the same functions."""
+        return sorted({name for patch in self._applied for name in patch.others()})
+
+    def switch_on(self, config: Config, provider: TracerProvider) -> list[ConfigError]:
+        """Starts tracing, or takes over changed settings. Returns what could not be used of them."""
+        settings = config.framework(self.instrumentation.name)
+        problems = self._configure(config, settings, provider)
+        if not self.is_on:
+            self.is_on = True
+            for function in self._functions:
+                function.enabled = True
+            for patch in self._applied:
+                patch.put_on()
+            if not self._applied:
+                self._waiting = [*self.instrumentation.streams, *self.instrumentation.events, *self.instrumentation.patches]
+            self.apply_waiting()
+        return problems
+
+    def switch_off(self) -> None:
+        """Stops tracing at once and restores the framework's functions."""
+        self.is_on = False
+        for function in self._functions:
+            function.enabled = False
+        for patch in reversed(self._applied):
+            with guard(f"{self.instrumentation.name}: restoring {patch.label}"):
+                patch.take_off()
+
+    def apply_waiting(self) -> None:
+        """Puts on the patches whose modules have been imported by now."""
+        if not self.is_on:
+            return
+        waiting, self._waiting = self._waiting, []
+        for target in waiting:
+            if target.module not in sys.modules:
+                self._waiting.append(target)
+                continue
+            try:
+                self._apply(target)
+            except MissingTarget as error:
+                if not getattr(target, "optional", False):
+                    self.missing.append(str(error))
+                    guard.report(f"{self.instrumentation.name}: patch", error)
+            except Exception as error:  # noqa: BLE001 (a plugin's data)
+                self.missing.append(f"{target.module}: {error}")
+                guard.report(f"{self.instrumentation.name}: patch", error)
+
+    def _configure(self, config: Config, settings: FrameworkConfig, provider: TracerProvider) -> list[ConfigError]:
+        known, problems = self._plugin_settings(settings)
+        # In place: the functions that are wrapped already hold it.
+        self._settings.clear()
+        self._settings.update(known)
+        policy = Policy(settings.capture_content, config.content_limit)
+        policy.redactors = self._redactors
+        tracer = provider.get_tracer(f"autotrace.plugins.{self.instrumentation.name}", self._version, SCHEMA_URL)
+        if self._recorder is None:
+            self._recorder = Recorder(self.instrumentation.name, tracer, policy, self.instrumentation.provider)
+        else:
+            self._recorder.policy, self._recorder.tracer = policy, tracer
+        return problems
+
+    def _plugin_settings(self, settings: FrameworkConfig) -> tuple[Mapping[str, Any], list[ConfigError]]:
+        """The plugin's own settings, those that cannot be used at their defaults."""
+        allowed = self.instrumentation.settings
+        found: dict[str, Any] = {name: values[0] if values else None for name, values in allowed.items()}
+        problems = []
+        for name, setting in settings.settings.items():
+            shown = f"{self.instrumentation.name}.{name}"
+            if name not in allowed:
+                there = ", ".join(["capture_content", "disable", *allowed])
+                problems.append(ConfigError(shown, setting.source, f"no such setting; there are {there}"))
+            elif allowed[name] and setting.value not in allowed[name]:
+                wanted = ", ".join(allowed[name])
+                problems.append(ConfigError(shown, setting.source, f"{setting.value!r} is not one of {wanted}"))
+            else:
+                found[name] = setting.value
+        return found, problems
+
+    def _apply(self, target: Target) -> None:
+        if isinstance(target, StreamClass):
+            self._apply_stream(target)
+            return
+        label = f"{self.instrumentation.name}: {target.module}.{target.target}"
+        function = self._function(label, target)
+        self._applied.append(AppliedPatch(target.module, target.target, function))
+        self._functions.append(function)
+
+    def _function(self, label: str, target: Patch | Event) -> TracedFunction | ObservedFunction:
+        original = functools.reduce(inspect.getattr_static, target.target.split("."), sys.modules[target.module])  # type: ignore[arg-type]
+        original = getattr(original, "__func__", original)  # a static or class method
+        if isinstance(target, Event):
+            return ObservedFunction(label, target.name, target.describe, original)
+        assert self._recorder is not None
+        mappers = Mappers(target.operation, target.request, target.response, target.fold, target.amend, target.body)
+        function = TracedFunction(label, mappers, self._recorder, original, self._settings)
+        function.streams = tuple(self._streams)
+        return function
+
+    def _apply_stream(self, target: StreamClass) -> None:
+        kind = getattr(sys.modules[target.module], target.name, None)
+        if not isinstance(kind, type):
+            raise MissingTarget(f"{target.module} has no class {target.name}")
+        for method in target.close:
+            closing = ClosingFunction(target.iterator)
+            self._applied.append(AppliedPatch(target.module, f"{target.name}.{method}", closing))
+        self._streams.append((kind, target.iterator))
+        for function in self._functions:
+            if isinstance(function, TracedFunction):
+                function.streams = tuple(self._streams)

@@ -1,0 +1,152 @@
+"""Any value to JSON text, whatever it is, without ever consuming, changing or failing on it.
+
+orjson does the common case in a microsecond or two. What it refuses (lone surrogates, integers beyond 64 bits,
+keys that are no strings, objects of unknown kind, cycles) takes the slow way: a plain copy, limited in depth.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+#: Deeper nesting than any tool schema needs; beyond it a marker stands.
+MAX_DEPTH = 32
+#: Names of the sentinels by which SDKs say "not given"; they are no values.
+ABSENT = frozenset({"NotGiven", "Omit", "NOT_GIVEN", "Unset", "UnsetType"})
+
+Text = Callable[[str], str]
+
+
+def to_json(value: Any) -> str:
+    """JSON text of any value. Never raises, never iterates an iterator, never calls a value's own `repr`.
+
+    NaN and infinities become null; bytes and unknown objects become a marker that names type and size.
+    """
+    try:
+        return orjson.dumps(value, default=_known).decode()
+    except (TypeError, ValueError, RecursionError):
+        return plain_json(plain(value))
+
+
+def plain_json(value: Any) -> str:
+    """JSON text of what `plain` returned."""
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError):  # an integer beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any, text: Text | None = None, depth: int = 0) -> Any:
+    """A copy of `value` made of dict, list, str, int, float, bool and None only.
+
+    Args:
+        value: Anything.
+        text: Applied to every string that is content (keys are not).
+        depth: How deep `value` lies in what is being copied.
+    """
+    kind = type(value)
+    if kind is str:
+        value = readable(value)
+        return text(value) if text else value
+    if value is None or kind is bool or kind is int:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if depth >= MAX_DEPTH:
+        return f"<nested deeper than {MAX_DEPTH}>"
+    if isinstance(value, Mapping):
+        return {
+            readable(str(key) if isinstance(key, str | int | float | bool) else f"<{type(key).__name__}>"): plain(
+                item, text, depth + 1
+            )
+            for key, item in value.items()
+            if type(item).__name__ not in ABSENT
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item, text, depth + 1) for item in value]
+    if isinstance(value, str | int | float) and not isinstance(value, enum.Enum):
+        return plain(_base(value), text, depth)
+    return plain(_known(value), text, depth + 1)
+
+
+def readable(text: str) -> str:
+    """`text` with lone surrogates replaced, so that it can be encoded as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def scalar(value: Any) -> str | bool | int | float | list[str] | list[bool] | list[int] | list[float] | None:
+    """`value` as an attribute that OpenTelemetry takes, or None for what says nothing (None, NotGiven, Omit)."""
+    kind = type(value)
+    if kind is str:
+        return readable(value)
+    if kind is bool or kind is float:
+        return value  # type: ignore[no-any-return]
+    if kind is int:
+        # OTLP carries 64 bits.
+        return value if -(2**63) <= value < 2**63 else str(value)
+    if value is None or kind.__name__ in ABSENT:
+        return None
+    if isinstance(value, enum.Enum):
+        return scalar(value.value)
+    if isinstance(value, str | int | float):
+        return scalar(_base(value))
+    if isinstance(value, list | tuple) and value:
+        first = type(value[0])
+        if first in (str, bool, int, float) and all(type(item) is first for item in value):
+            return [readable(item) for item in value] if first is str else list(value)
+    item = getattr(value, "item", None)
+    if item is not None and kind.__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", 1) == 0:
+        return scalar(item())
+    return to_json(value)
+
+
+def _base(value: str | int | float) -> str | int | float:
+    """The plain value of an instance of a subclass of str, int or float."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value)
+
+
+def _known(value: Any) -> Any:
+    """What orjson should encode in place of an object that it does not know."""
+    kind = type(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{kind.__name__} of {len(value)} bytes>"
+    if kind.__name__ in ABSENT:
+        return None
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, set | frozenset):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, str | int | float):
+        return _base(value)
+    given = getattr(value, "__pydantic_fields_set__", None)
+    if isinstance(given, set):
+        # By its fields, not by model_dump: that runs a user's serializers and consumes lazy iterables.
+        return {name: item for name, item in vars(value).items() if name in given}
+    if kind.__module__.partition(".")[0] == "numpy":
+        return _array(value)
+    if hasattr(kind, "__dataclass_fields__"):
+        return {name: getattr(value, name, None) for name in kind.__dataclass_fields__}
+    return f"<{kind.__module__}.{kind.__qualname__} object>" if kind.__module__ != "builtins" else f"<{kind.__qualname__}>"
+
+
+def _array(value: Any) -> Any:
+    """A numpy scalar as a number; an array as its shape."""
+    shape = getattr(value, "shape", ())
+    if shape == () and hasattr(value, "item"):
+        return value.item()
+    return f"<{type(value).__name__} of shape {'x'.join(map(str, shape))}>"

@@ -1,0 +1,82 @@
+"""The one barrier against our own errors: log once, count, or raise when strict.
+
+Whatever goes wrong inside autotrace or a plugin ends here. The traced program goes on, the span keeps what is
+known, and `autotrace plugins` tells what failed and how often.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+logger = logging.getLogger("autotrace")
+
+
+@dataclass
+class Failure:
+    """What failed at one place.
+
+    Attributes:
+        where: The place, e.g. `openai: response mapper`.
+        count: How often.
+        last: Type and code position of the last error. Never its message: that may hold a user's text.
+    """
+
+    where: str
+    count: int
+    last: str
+
+
+class Guard:
+    """Counts failures by place. `strict` makes every one raise (tests of plugins)."""
+
+    def __init__(self) -> None:
+        self.strict = False
+        self.failures: dict[str, Failure] = {}
+
+    def report(self, where: str, error: BaseException) -> None:
+        """Counts an error of ours, and logs the first of its place.
+
+        Raises:
+            BaseException: `error` itself when strict, or when it is no `Exception` (KeyboardInterrupt passes).
+        """
+        if self.strict or not isinstance(error, Exception):
+            raise error
+        failure = self.failures.get(where)
+        last = f"{type(error).__name__} at {position(error)}"
+        if failure is None:
+            self.failures[where] = Failure(where, 1, last)
+            logger.warning(
+                "%s failed (%s); the traced program is not affected. Said once; `autotrace plugins` counts.", where, last
+            )
+        else:
+            failure.count += 1
+            failure.last = last
+
+    @contextmanager
+    def __call__(self, where: str) -> Iterator[None]:
+        """`with guard("openai: patching"):` lets nothing out but what is no `Exception`."""
+        try:
+            yield
+        except BaseException as error:
+            self.report(where, error)
+
+    def reset(self) -> None:
+        """Forgets everything (for tests)."""
+        self.strict = False
+        self.failures.clear()
+
+
+def position(error: BaseException) -> str:
+    """File and line where `error` was raised, e.g. `mappers.py:42`."""
+    trace = error.__traceback__
+    if trace is None:
+        return "an unknown place"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+
+
+guard = Guard()

@@ -1,0 +1,184 @@
+"""What of a call's content may reach a span: dropped, cut, or redacted before it becomes an attribute.
+
+Content is everything that users, models, tools and documents said. It fails closed: when a redactor raises, the
+text is dropped and the figures are kept. Media are never kept: a span holds their size and SHA-256.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from ..config import Capture
+from .encoding import Text, plain, plain_json, readable, to_json
+from .guard import guard
+from .messages import Message, Part, Piece, ToolCall
+
+#: Characters of one text that `capture_content = "full"` keeps: far beyond a context window's worth of one message.
+TEXT_LIMIT = 1_000_000
+#: Characters of one attribute. Longer ones have each of their texts cut.
+ATTRIBUTE_LIMIT = 4_000_000
+#: Bytes of media beyond which only the size is told: hashing 16 MB takes about 15 ms.
+HASH_LIMIT = 16_000_000
+DROPPED = "<dropped: redaction failed>"
+
+#: Keys that end up in texts of errors: OpenAI's and alike, and whatever follows "Bearer".
+_SECRETS = re.compile(r"\b(sk|pk|rk|xai|gsk|AIza|hf)[-_][A-Za-z0-9_\-*]{8,}|(?i:\bbearer\s+)\S+|(?i:api[-_ ]?key['\"]?\s*[=:]\s*)\S+")
+
+
+class Policy:
+    """What one framework's spans may hold.
+
+    Args:
+        capture: `full`, `truncated` (each text cut to `limit` characters) or `off` (no content at all).
+        limit: Characters of one text that `truncated` keeps.
+        redactors: Functions from a text to the text that may be kept, or None to drop it.
+    """
+
+    def __init__(
+        self, capture: Capture = "full", limit: int = 1000, redactors: Sequence[Callable[[str], str | None]] = ()
+    ) -> None:
+        self.capture = capture
+        self.limit = limit if capture == "truncated" else TEXT_LIMIT
+        self.redactors = tuple(redactors)
+
+    @property
+    def keeps_content(self) -> bool:
+        """Whether any content is kept."""
+        return self.capture != "off"
+
+    def text(self, text: str) -> str:
+        """What is kept of one text."""
+        for redact in self.redactors:
+            try:
+                kept = redact(text)
+                text = "<redacted>" if kept is None else str(kept)
+            except Exception as error:  # noqa: BLE001 (a user's code)
+                guard.report("redactor", error)
+                return DROPPED
+        return cut(text, self.limit)
+
+    def messages(self, messages: Sequence[Message]) -> str | None:
+        """JSON text of messages, or None when content is off."""
+        if self.capture == "off":
+            return None
+        text = to_json([self._message(message, self.text) for message in messages])
+        if len(text) <= ATTRIBUTE_LIMIT:
+            return text
+        parts = sum(len(message.parts) for message in messages)
+        short = self._shorter(ATTRIBUTE_LIMIT // (2 * parts + 1))
+        text = to_json([self._message(message, short) for message in messages])
+        return text if len(text) <= ATTRIBUTE_LIMIT else to_json([{"role": "system", "parts": [], "left_out": len(text)}])
+
+    def value(self, value: Any) -> tuple[str, str] | None:
+        """Text and MIME type of any value, or None when content is off."""
+        if self.capture == "off":
+            return None
+        if type(value) is str:
+            return self.text(readable(value)), "text/plain"
+        return self.json(value), "application/json"
+
+    def json(self, value: Any) -> str:
+        """JSON text of any value, each of its texts cut and redacted; valid JSON however much is cut."""
+        if self.capture == "full" and not self.redactors:
+            text = to_json(value)
+            if len(text) <= TEXT_LIMIT:
+                return text
+        text = plain_json(plain(value, self.text))
+        if len(text) > ATTRIBUTE_LIMIT:
+            text = plain_json(plain(value, self._shorter(1000)))
+        return text if len(text) <= ATTRIBUTE_LIMIT else to_json(f"<left out: {len(text)} characters>")
+
+    def error(self, error: BaseException) -> str:
+        """What may be told of an error's message: nothing when content is off; never a key."""
+        if self.capture == "off":
+            return ""
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001 (a user's __str__)
+            return ""
+        return self.text(readable(_SECRETS.sub("<secret>", message)))
+
+    def _shorter(self, limit: int) -> Text:
+        return lambda text: cut(self.text(text), max(100, limit))
+
+    def _message(self, message: Message, text: Text) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "role": message.role,
+            "parts": [self._piece(piece, text) for piece in message.parts],
+        }
+        if message.name is not None:
+            found["name"] = message.name
+        if message.finish_reason is not None:
+            found["finish_reason"] = message.finish_reason
+        return found
+
+    def _piece(self, piece: Piece, text: Text) -> dict[str, Any]:
+        if type(piece) is ToolCall:
+            return {
+                "type": "server_tool_call" if piece.server else "tool_call",
+                "id": piece.id,
+                "name": piece.name,
+                "arguments": self._arguments(piece.arguments, text),
+            }
+        kind, content = piece.type, piece.content
+        if kind == "text" or kind == "reasoning" or kind == "refusal":
+            return {"type": kind, "content": text(content) if type(content) is str else self._plain(content, text)}
+        if kind == "tool_call_response":
+            return {"type": kind, "id": piece.id, "response": self._plain(content, text)}
+        if kind == "blob":
+            return blob(piece)
+        if kind == "uri":
+            return {"type": kind, "modality": piece.modality, "mime_type": piece.mime_type, "uri": text(str(content))}
+        if kind == "file":
+            return {"type": kind, "modality": piece.modality, "file_id": content}
+        return {"type": kind, "content": self._plain(content, text)}
+
+    def _arguments(self, arguments: Any, text: Text) -> Any:
+        """A tool call's arguments as an object, where they are JSON; as the model wrote them otherwise."""
+        if isinstance(arguments, str):
+            try:
+                arguments = orjson.loads(arguments)
+            except ValueError:
+                return text(arguments)
+        return self._plain(arguments, text)
+
+    def _plain(self, value: Any, text: Text) -> Any:
+        return text(value) if type(value) is str else plain(value, text)
+
+
+def cut(text: str, limit: int) -> str:
+    """`text`, or its first `limit` characters and a marker that tells how many are left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}… [{len(text) - limit} more characters]"
+
+
+def blob(part: Part) -> dict[str, Any]:
+    """What a span keeps of media: type, size in bytes, SHA-256 of the bytes."""
+    content = part.content
+    size, digest = None, None
+    if isinstance(content, str):
+        size = len(content) * 3 // 4 - content[-2:].count("=")
+        if size <= HASH_LIMIT:
+            try:
+                content = base64.b64decode(content, validate=True)
+            except (binascii.Error, ValueError):
+                content = content.encode("utf-8", "replace")
+    if isinstance(content, bytes | bytearray | memoryview):
+        size = len(content)
+        digest = hashlib.sha256(content).hexdigest() if size <= HASH_LIMIT else None
+    return {
+        "type": "blob",
+        "modality": part.modality,
+        "mime_type": part.mime_type,
+        "content": "",  # the conventions' schema wants the field; the data stay where they were
+        "size": size,
+        "sha256": digest,
+    }

@@ -1,0 +1,252 @@
+"""Opens, fills and ends spans safely: an operation that was started always ends, exactly once, in one process.
+
+For calls that the host wraps, `calls.py` drives this; frameworks that report start and end themselves talk to it
+directly:
+
+    operation = recorder.start("invoke_agent", {"name": "planner"})
+    operation.set(output=[Message.assistant("done")])
+    operation.finish()          # or operation.fail(error)
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any, cast
+
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import Span, Status, StatusCode, Tracer
+
+from . import failures, semconv, usage
+from .encoding import scalar
+from .guard import guard
+from .labels import EMPTY, TRACE, TraceState, in_force
+from .messages import RequestValues, ResponseValues
+from .privacy import Policy
+
+_keys = itertools.count()
+#: Open operations of this process, so that they can be ended when it exits. Taking one out is what ends it: a
+#: dict's pop is atomic, so two threads that race to end one operation end it once.
+_open: dict[int, weakref.ref[Operation]] = {}
+
+
+class Recorder:
+    """Starts operations for one framework.
+
+    Args:
+        name: The framework, e.g. `openai`; errors of ours are counted under it.
+        tracer: Where spans come from. May be replaced while running.
+        policy: What content its spans may hold.
+        provider: `gen_ai.provider.name`, unless a mapper says otherwise.
+    """
+
+    def __init__(self, name: str, tracer: Tracer, policy: Policy, provider: str = "") -> None:
+        self.name = name
+        self.tracer = tracer
+        self.policy = policy
+        self.provider = provider
+
+    def start(
+        self, operation: str, values: RequestValues | None = None, *, parent: Context | None = None
+    ) -> Operation | Contribution:
+        """Starts an operation: a span, or a contribution to the model call that it lies in.
+
+        Args:
+            operation: `gen_ai.operation.name`, e.g. `chat`.
+            values: What is known so far.
+            parent: The context that it lies in; the current one when None.
+        """
+        values = values if values is not None else {}
+        context = get_current() if parent is None else parent
+        operation = values.get("operation") or operation
+        is_model_call = operation in semconv.MODEL_OPERATIONS
+        if is_model_call:
+            call = usage.owner(context)
+            if call is not None:
+                return Contribution(call, context)
+        started = time.time_ns()
+        attributes: dict[str, Any]
+        try:
+            provider = values.get("provider") or self.provider
+            attributes = semconv.request_attributes(operation, provider, values, self.policy)
+            name = semconv.span_name(operation, values)
+            labels = in_force(context)
+            if labels is not None:
+                attributes.update(labels.attributes())
+        except Exception as error:  # noqa: BLE001 (values of any shape)
+            guard.report(f"{self.name}: request values", error)
+            name, attributes, labels = operation, {semconv.OPERATION: operation}, None
+        kind = semconv.span_kind(operation)
+        span = self.tracer.start_span(name, context, kind, attributes, start_time=started)
+        inner: dict[str, object] = dict(trace.set_span_in_context(span, context))
+        model_call = None
+        if is_model_call:
+            inner[usage.KEY] = model_call = usage.ModelCall(span)
+        if TRACE not in inner:
+            inner[TRACE] = TraceState(span, labels or EMPTY)
+        return Operation(self, span, Context(inner), started, model_call)
+
+
+class Operation:
+    """A started operation. `finish`, `fail` or `abandon` ends it; whichever comes first counts.
+
+    Attributes:
+        span: Its OpenTelemetry span.
+        context: The context in which its work should run.
+    """
+
+    __slots__ = ("__weakref__", "_key", "_model_call", "_pid", "_recorder", "_started", "_values", "context", "span")
+
+    def __init__(
+        self, recorder: Recorder, span: Span, context: Context, started: int, model_call: usage.ModelCall | None
+    ) -> None:
+        self.span = span
+        self.context = context
+        self._recorder = recorder
+        self._started = started
+        self._model_call = model_call
+        self._values: ResponseValues | None = None
+        self._pid = os.getpid()
+        self._key = next(_keys)
+        _open[self._key] = weakref.ref(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._key in _open
+
+    def set(self, values: ResponseValues) -> None:
+        """Adds what has become known."""
+        self._values = values if self._values is None else {**self._values, **values}
+
+    def first_chunk(self, time_ns: int) -> None:
+        """The time at which the first chunk of a stream arrived."""
+        self.span.set_attribute(semconv.TIME_TO_FIRST_CHUNK, (time_ns - self._started) / 1e9)
+
+    def event(self, name: str, attributes: Mapping[str, Any]) -> None:
+        """Something that happened on the way, such as a retry."""
+        known = {key: scalar(value) for key, value in attributes.items() if value is not None}
+        self.span.add_event(name, cast(Any, known))
+
+    def finish(self, values: ResponseValues | None = None, outcome: str | None = None) -> None:
+        """Ends it well, or with an outcome that is neither success nor failure (`closed`, `cancelled`, ...)."""
+        if values is not None:
+            self.set(values)
+        self._end(outcome, None)
+
+    def fail(self, error: BaseException, values: ResponseValues | None = None) -> None:
+        """Ends it with an error; a cancellation or an exit is none."""
+        if values is not None:
+            self.set(values)
+        self._end(failures.outcome_of(error), error)
+
+    def abandon(self, outcome: str) -> None:
+        """Ends it because nobody else will."""
+        self._end(outcome, None)
+
+    def __del__(self) -> None:
+        try:
+            self._end("abandoned", None)
+        except Exception as error:  # noqa: BLE001 (the interpreter may be half gone)
+            guard.report("end of an abandoned operation", error)
+
+    def _end(self, outcome: str | None, error: BaseException | None) -> None:
+        if _open.pop(self._key, None) is None:
+            return
+        if self._pid != os.getpid():
+            return  # a fork's copy: the parent ends its own
+        span = self.span
+        try:
+            values = self._values or {}
+            if self._model_call is not None:
+                values = self._model_call.combined(values)
+            elif "usage" in values:
+                # Tokens stand on model calls alone: a retrieved reply, an agent's total would count them again.
+                values = {**values, "usage": None}
+            span.set_attributes(semconv.response_attributes(values, self._recorder.policy))
+            self._set_status(values, outcome, error)
+        except Exception as problem:  # noqa: BLE001 (values of any shape)
+            guard.report(f"{self._recorder.name}: response values", problem)
+        try:
+            span.end()
+        except Exception as problem:  # noqa: BLE001 (the app's own span processors)
+            guard.report("a span processor", problem)
+
+    def _set_status(self, values: ResponseValues, outcome: str | None, error: BaseException | None) -> None:
+        span, policy = self.span, self._recorder.policy
+        if outcome is not None:
+            span.set_attribute(semconv.OUTCOME, outcome)
+            return
+        if error is not None:
+            failures.record(span, error, policy)
+            return
+        told = values.get("error")
+        if told:
+            span.set_attribute(semconv.ERROR_TYPE, told[0])
+            span.set_status(Status(StatusCode.ERROR, policy.text(told[1]) if policy.keeps_content else None))
+            return
+        span.set_status(_OK)
+
+
+_OK = Status(StatusCode.OK)
+
+
+class Contribution:
+    """A model call inside another one: it has no span; what it learns goes to the owner (recording/usage.py)."""
+
+    __slots__ = ("_call", "_ended", "_started", "_values", "context", "span")
+
+    def __init__(self, call: usage.ModelCall, context: Context) -> None:
+        self.span = call.span
+        self.context = context
+        self._call = call
+        self._started = time.time_ns()
+        self._values: ResponseValues = {}
+        self._ended = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self._ended
+
+    def set(self, values: ResponseValues) -> None:
+        """Adds what has become known."""
+        self._values = {**self._values, **values}
+
+    def first_chunk(self, time_ns: int) -> None:
+        """The time at which the first chunk of a stream arrived."""
+        seconds = (time_ns - self._started) / 1e9
+        self.set({"attributes": {**self._values.get("attributes", {}), semconv.TIME_TO_FIRST_CHUNK: seconds}})
+
+    def event(self, name: str, attributes: Mapping[str, Any]) -> None:
+        """Something that happened on the way: told by the owner's span."""
+        known = {key: scalar(value) for key, value in attributes.items() if value is not None}
+        if self.span.is_recording():
+            self.span.add_event(name, cast(Any, known))
+
+    def finish(self, values: ResponseValues | None = None, outcome: str | None = None) -> None:
+        """Hands what is known to the owner."""
+        if self._ended:
+            return
+        self._ended = True
+        self._call.contributions.append({**self._values, **(values or {})})
+
+    def fail(self, error: BaseException, values: ResponseValues | None = None) -> None:
+        """Hands what is known to the owner; the error itself reaches the owner as an exception."""
+        self.finish(values)
+
+    def abandon(self, outcome: str) -> None:
+        """Hands what is known to the owner."""
+        self.finish()
+
+
+def end_open_operations(outcome: str = "exited") -> None:
+    """Ends what is still open when the process exits."""
+    for reference in list(_open.values()):
+        operation = reference()
+        if operation is not None:
+            operation.abandon(outcome)

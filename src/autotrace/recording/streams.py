@@ -1,0 +1,275 @@
+"""Ends a span exactly once for what comes in pieces: exhausted, closed, failed, cancelled or abandoned.
+
+Nothing is read ahead. A stream object of a framework keeps its class: only the iterator that it holds is
+replaced. A generator is relayed by a generator. Pieces are kept as they are and folded into one reply when the
+stream has ended, so that a piece costs the traced program next to nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
+
+from opentelemetry.context import Context
+
+from .current import enter, leave
+from .guard import guard
+from .messages import ResponseValues
+from .recorder import Contribution, Operation
+
+Fold = Callable[[list[Any]], Any]
+Response = Callable[[Any], ResponseValues | None]
+
+
+class Pieces:
+    """What has come out of one stream so far, and the operation that it belongs to.
+
+    Args:
+        operation: Ended when the stream ends.
+        where: Named when our own code fails, e.g. `openai: SyncAPIClient.request`.
+        fold: From all pieces to one reply.
+        response: From a reply to values.
+        is_hidden: Says which pieces the user did not ask for and must not see; they are kept for the span alone.
+        limit: How many pieces are kept; None for all.
+
+    Attributes:
+        is_whole: The one piece is the reply itself (a JSON body read in chunks).
+    """
+
+    __slots__ = ("_fold", "_response", "_where", "is_hidden", "is_whole", "items", "limit", "operation")
+
+    def __init__(
+        self,
+        operation: Operation | Contribution,
+        where: str,
+        fold: Fold | None,
+        response: Response | None,
+        is_hidden: Callable[[Any], bool] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self.operation = operation
+        self.items: list[Any] = []
+        self.is_whole = False
+        self.limit = limit
+        self.is_hidden = is_hidden
+        self._where = where
+        self._fold = fold
+        self._response = response
+
+    def first(self) -> None:
+        """Notes when the first piece came."""
+        self.operation.first_chunk(time.time_ns())
+
+    def hides(self, item: Any) -> bool:
+        """Whether `item` is one that the user did not ask for."""
+        assert self.is_hidden is not None
+        try:
+            return self.is_hidden(item)
+        except Exception as error:  # noqa: BLE001 (a plugin's function)
+            guard.report(self._where, error)
+            return False
+
+    def end(self, outcome: str | None = None, error: BaseException | None = None) -> None:
+        """Ends the operation with the reply folded from what has come; only the first call counts."""
+        operation = self.operation
+        if not operation.is_open:
+            return
+        values: ResponseValues | None = None
+        try:
+            values = self._values()
+        except BaseException as problem:  # noqa: BLE001 (pieces of any shape)
+            guard.report(f"{self._where}: fold", problem)
+        finally:
+            self.items = []
+            if error is not None:
+                operation.fail(error, values)
+            else:
+                operation.finish(values, outcome)
+
+    def __del__(self) -> None:
+        try:
+            self.end("abandoned")
+        except Exception as error:  # noqa: BLE001 (the interpreter may be half gone)
+            guard.report("end of an abandoned stream", error)
+
+    def _values(self) -> ResponseValues | None:
+        if self._response is None or not self.items:
+            return None
+        if self.is_whole:
+            return self._response(self.items[0])
+        return self._response(self._fold(self.items)) if self._fold is not None else None
+
+
+class TracedIterator:
+    """Stands in a stream object for the iterator that it holds."""
+
+    __slots__ = ("__weakref__", "_next", "_pieces", "_source")
+
+    def __init__(self, source: Any, pieces: Pieces) -> None:
+        self._source = source
+        self._next = source.__next__
+        self._pieces = pieces
+
+    def __iter__(self) -> TracedIterator:
+        return self
+
+    def __next__(self) -> Any:
+        pieces = self._pieces
+        while True:
+            try:
+                item = self._next()
+            except StopIteration:
+                pieces.end()
+                raise
+            except BaseException as error:
+                pieces.end(error=error)
+                raise
+            if not pieces.items:
+                pieces.first()
+            pieces.items.append(item)
+            if pieces.is_hidden is None or not pieces.hides(item):
+                return item
+
+    def close(self) -> None:
+        """Closes the source, as the generator in whose place this stands would."""
+        try:
+            close = getattr(self._source, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._pieces.end("closed")
+
+    def ended(self) -> None:
+        """The stream object was closed."""
+        self._pieces.end("closed")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+class TracedAsyncIterator:
+    """Stands in a stream object for the asynchronous iterator that it holds."""
+
+    __slots__ = ("__weakref__", "_next", "_pieces", "_source")
+
+    def __init__(self, source: Any, pieces: Pieces) -> None:
+        self._source = source
+        self._next = source.__anext__
+        self._pieces = pieces
+
+    def __aiter__(self) -> TracedAsyncIterator:
+        return self
+
+    async def __anext__(self) -> Any:
+        pieces = self._pieces
+        while True:
+            try:
+                item = await self._next()
+            except StopAsyncIteration:
+                pieces.end()
+                raise
+            except BaseException as error:
+                pieces.end(error=error)
+                raise
+            if not pieces.items:
+                pieces.first()
+            pieces.items.append(item)
+            if pieces.is_hidden is None or not pieces.hides(item):
+                return item
+
+    async def aclose(self) -> None:
+        """Closes the source, as the generator in whose place this stands would."""
+        try:
+            close = getattr(self._source, "aclose", None)
+            if close is not None:
+                await close()
+        finally:
+            self._pieces.end("closed")
+
+    def ended(self) -> None:
+        """The stream object was closed."""
+        self._pieces.end("closed")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def relay(source: Generator[Any, Any, Any], pieces: Pieces) -> Generator[Any, Any, Any]:
+    """A generator in place of `source` that behaves as it does: send, throw, close, return value."""
+    generator = _relay(source, pieces, pieces.operation.context)
+    generator.__name__, generator.__qualname__ = source.__name__, source.__qualname__
+    return generator
+
+
+def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -> Generator[Any, Any, Any]:
+    resume: Callable[[Any], Any] = source.send
+    value: Any = None
+    while True:
+        token = enter(context)
+        try:
+            item = resume(value)
+        except StopIteration as stop:
+            pieces.end()
+            return stop.value
+        except BaseException as error:
+            pieces.end(error=error)
+            raise
+        finally:
+            leave(token)
+        _keep(pieces, item)
+        try:
+            value = yield item
+            resume = source.send
+        except GeneratorExit:
+            token = enter(context)
+            try:
+                source.close()
+            finally:
+                leave(token)
+                pieces.end("closed")
+            raise
+        except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on to the source)
+            resume, value = source.throw, error
+
+
+def relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces) -> AsyncGenerator[Any, Any]:
+    """An asynchronous generator in place of `source` that behaves as it does."""
+    generator = _relay_async(source, pieces, pieces.operation.context)
+    generator.__name__, generator.__qualname__ = source.__name__, source.__qualname__
+    return generator
+
+
+async def _relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces, context: Context) -> AsyncGenerator[Any, Any]:
+    resume: Callable[[Any], Any] = source.asend
+    value: Any = None
+    while True:
+        token = enter(context)
+        try:
+            item = await resume(value)
+        except StopAsyncIteration:
+            pieces.end()
+            return
+        except BaseException as error:
+            pieces.end(error=error)
+            raise
+        finally:
+            leave(token)
+        _keep(pieces, item)
+        try:
+            value = yield item
+            resume = source.asend
+        except GeneratorExit:
+            # The span ends first: the loop may be gone before the source has closed.
+            pieces.end("closed")
+            await source.aclose()
+            raise
+        except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on to the source)
+            resume, value = source.athrow, error
+
+
+def _keep(pieces: Pieces, item: Any) -> None:
+    if not pieces.items:
+        pieces.first()
+    if pieces.limit is None or len(pieces.items) < pieces.limit:
+        pieces.items.append(item)

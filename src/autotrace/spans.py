@@ -1,0 +1,332 @@
+"""The manual API: spans of one's own, and what is said of a trace.
+
+It works with and without `import autotrace.auto`. Nothing heavy is imported before the first call.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+if TYPE_CHECKING:
+    from .recording.calls import Call, TracedFunction
+    from .recording.messages import RequestValues, ResponseValues
+    from .recording.recorder import Contribution, Operation, Recorder
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: Pieces of a traced generator that its span keeps; what is not kept is still counted by nobody but the program.
+KEPT_PIECES = 100
+
+_UNSET: Any = object()
+
+
+class Span:
+    """A span that is open in a `with autotrace.span(...)` block."""
+
+    def __init__(self, operation: Operation | Contribution | None) -> None:
+        self._operation = operation
+
+    def set(self, *, output: Any = _UNSET, attributes: Mapping[str, Any] | None = None) -> None:
+        """Adds what has become known.
+
+        Example:
+            >>> import autotrace
+            >>> with autotrace.span("plan", input="a trip to Rome") as span:
+            ...     span.set(output=["book a train", "pack"], attributes={"steps": 2})
+
+        Args:
+            output: What the work came to: any value.
+            attributes: More, by name.
+        """
+        if self._operation is None:
+            return
+        values: ResponseValues = {}
+        if output is not _UNSET:
+            values["output_value"] = output
+        if attributes is not None:
+            values["attributes"] = dict(attributes)
+        self._operation.set(values)
+
+
+@contextmanager
+def span(
+    name: str, *, input: Any = _UNSET, operation: str = "", attributes: Mapping[str, Any] | None = None  # noqa: A002
+) -> Iterator[Span]:
+    """Records a block of code as a span; calls made inside nest under it.
+
+    Example:
+        >>> import autotrace
+        >>> with autotrace.span("answer", input={"question": "why?"}) as span:
+        ...     span.set(output="because")
+
+    Args:
+        name: What the span is called.
+        input: What the work starts from: any value.
+        operation: `gen_ai.operation.name`, such as `invoke_agent` or `execute_tool`, where it is one.
+        attributes: More, by name.
+
+    An exception passes through; the span then ends with it.
+    """
+    started = _started(name, input, operation, attributes)
+    if started is None:
+        yield Span(None)
+        return
+    from .recording.current import enter, leave
+
+    token = enter(started.context)
+    try:
+        yield Span(started)
+    except BaseException as error:
+        started.fail(error)
+        raise
+    else:
+        started.finish()
+    finally:
+        leave(token)
+
+
+def _started(
+    name: str, value: Any, operation: str, attributes: Mapping[str, Any] | None
+) -> Operation | Contribution | None:
+    from opentelemetry.context import get_current
+
+    from .recording.guard import guard
+    from .recording.suppression import is_suppressed
+
+    try:
+        recorder = _recorder()
+        if recorder is None or is_suppressed(get_current(), "autotrace"):
+            return None
+        values: RequestValues = {"name": str(name), "attributes": dict(attributes or {})}
+        if value is not _UNSET:
+            values["input_value"] = value
+        return recorder.start(operation, values)
+    except Exception as error:  # noqa: BLE001 (values of any shape)
+        guard.report("autotrace.span", error)
+        return None
+
+
+@overload
+def trace(function: Function, /) -> Function: ...
+
+
+@overload
+def trace(*, name: str | None = None, operation: str = "") -> Callable[[Function], Function]: ...
+
+
+def trace(function: Any = None, /, *, name: str | None = None, operation: str = "") -> Any:
+    """Records every call of a function as a span, with its arguments and its result.
+
+    For functions, coroutine functions, generators, asynchronous generators and methods; each stays what it is.
+
+    Example:
+        >>> import autotrace
+        >>> @autotrace.trace
+        ... def plan(goal: str) -> str:
+        ...     return f"first think about {goal}"
+        >>> plan("lunch")
+        'first think about lunch'
+
+    Args:
+        function: What to record.
+        name: What the span is called: the function's name unless said.
+        operation: `gen_ai.operation.name`, such as `invoke_agent` or `execute_tool`, where it is one.
+    """
+    if function is None:
+        return functools.partial(_traced, name=name, operation=operation)
+    return _traced(function, name=name, operation=operation)
+
+
+def _traced(function: Any, *, name: str | None, operation: str) -> Any:
+    if isinstance(function, staticmethod | classmethod):
+        return type(function)(_traced(function.__func__, name=name, operation=operation))
+    call = _TracedCall(function, name or function.__qualname__.rpartition("<locals>.")[2], operation)
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            return await call(args, kwargs)
+
+        return coroutine
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            return (yield from call(args, kwargs))
+
+        return generator
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def async_generator(*args: Any, **kwargs: Any) -> Any:
+            source = call(args, kwargs)
+            resume, value = source.asend, None
+            try:
+                while True:
+                    try:
+                        item = await resume(value)
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        value = yield item
+                        resume = source.asend
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on)
+                        resume, value = source.athrow, error
+            finally:
+                await source.aclose()
+
+        return async_generator
+
+    @functools.wraps(function)
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        return call(args, kwargs)
+
+    return plain
+
+
+class _TracedCall:
+    """Calls a function of the user's and records the call. Sets itself up with the first one."""
+
+    def __init__(self, function: Callable[..., Any], name: str, operation: str) -> None:
+        self._function = function
+        self._name = name
+        self._operation = operation
+        self._traced: TracedFunction | None = None
+        self._parameters: tuple[str, ...] = ()
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        recorder = _recorder()
+        if recorder is None:
+            return self._function(*args, **kwargs)
+        traced = self._traced or self._set_up(recorder)
+        traced.recorder = recorder
+        return traced(self._function, None, args, kwargs)
+
+    def _set_up(self, recorder: Recorder) -> TracedFunction:
+        from .recording.calls import Mappers, TracedFunction
+
+        self._parameters = tuple(inspect.signature(self._function).parameters)
+        mappers = Mappers(
+            self._operation, self._request, lambda result: {"output_value": result}, list, limit=KEPT_PIECES
+        )
+        self._traced = TracedFunction(f"autotrace.trace: {self._name}", mappers, recorder, self._function)
+        return self._traced
+
+    def _request(self, call: Call) -> RequestValues:
+        names = self._parameters
+        given: dict[str, Any] = dict(zip(names, call.args, strict=False))
+        if names[:1] in (("self",), ("cls",)):
+            given.pop(names[0], None)
+        if len(call.args) > len(names):
+            given["args"] = call.args[len(names) :]
+        return {"name": self._name, "input_value": {**given, **call.kwargs}}
+
+
+def _recorder() -> Recorder | None:
+    """The recorder of the program's own spans; None when tracing is off."""
+    from .activation import active
+
+    return active().recorder()
+
+
+def update_trace(
+    *,
+    session: str | None = None,
+    user: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> None:
+    """Says of the current trace whose it is. Does nothing where there is none.
+
+    Example:
+        >>> import autotrace
+        >>> with autotrace.span("answer"):
+        ...     autotrace.update_trace(session="chat-7", user="alice", tags={"plan": "pro"})
+
+    Args:
+        session: The conversation that it belongs to.
+        user: Who asked.
+        tags: More to find it by; added to what is there.
+        name: What the trace is called.
+    """
+    from opentelemetry.context import get_current
+
+    from .recording.guard import guard
+    from .recording.labels import TRACE, Labels, TraceState
+
+    state = get_current().get(TRACE)
+    if isinstance(state, TraceState):
+        with guard("autotrace.update_trace"):
+            state.update(Labels(session, user, dict(tags or {})), name)
+
+
+@contextmanager
+def context(
+    *, session: str | None = None, user: str | None = None, tags: Mapping[str, Any] | None = None
+) -> Iterator[None]:
+    """Says whose the traces are that begin inside: for code that one does not own.
+
+    Example:
+        >>> import autotrace
+        >>> with autotrace.context(session="chat-7", user="alice"):
+        ...     pass  # every trace that begins here is Alice's
+
+    Args:
+        session: The conversation that they belong to.
+        user: Who asked.
+        tags: More to find them by.
+    """
+    from opentelemetry.context import get_current, set_value
+
+    from .recording.current import enter, leave
+    from .recording.labels import EMPTY, LABELS, Labels
+
+    known = get_current().get(LABELS)
+    labels = Labels(session, user, dict(tags or {})).over(known if isinstance(known, Labels) else EMPTY)
+    token = enter(set_value(LABELS, labels))
+    try:
+        yield
+    finally:
+        leave(token)
+
+
+@contextmanager
+def suppress(*frameworks: str) -> Iterator[None]:
+    """Traces no calls of these frameworks (of none at all, when none is named) inside.
+
+    Example:
+        >>> import autotrace
+        >>> with autotrace.suppress("openai"):
+        ...     pass  # calls of openai leave no span
+
+    Args:
+        *frameworks: Names as in `autotrace.autolog`; `autotrace` stands for spans of one's own.
+    """
+    from .recording.current import enter, leave
+    from .recording.suppression import suppressing
+
+    token = enter(suppressing(frozenset(frameworks)))
+    try:
+        yield
+    finally:
+        leave(token)
+
+
+def current_trace_id() -> str | None:
+    """The id of the current trace, 32 hexadecimal digits; None where there is none.
+
+    Example:
+        >>> import autotrace
+        >>> autotrace.current_trace_id() is None
+        True
+    """
+    from opentelemetry.trace import get_current_span
+
+    found = get_current_span().get_span_context()
+    return f"{found.trace_id:032x}" if found.is_valid else None

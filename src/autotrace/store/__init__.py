@@ -1,0 +1,1 @@
+"""The store: a local SQLite database where spans rest until someone looks at them."""
