@@ -50,8 +50,9 @@ def _in_autotrace(home: Path, python: Path, environment: Mapping[str, str]) -> R
     if done.returncode:
         raise RuntimeError(f"autotrace traces failed: {done.stderr.strip()[-400:]}")
     traces = json.loads(done.stdout)
-    return Recorded(len(traces), sum(map(_has_tokens, traces)))
+    return Recorded(len(traces), sum(map(_is_complete, traces)))
 
 
-def _has_tokens(trace: Mapping[str, Any]) -> bool:
-    return any("token" in key and isinstance(value, int) and value > 0 for key, value in trace.items())
+def _is_complete(trace: Mapping[str, Any]) -> bool:
+    asked, answered = trace["request"] or "", trace["response"] or ""
+    return bool(trace["input_tokens"]) and PROMPT_MARK in asked and ANSWER_MARK in answered

@@ -82,6 +82,7 @@ class Report:
                 _title(one.setup),
                 _decimal(one.added_ms),
                 _decimal(one.added_to_openai_ms),
+                self._first_call_ms(one.setup),
                 str(one.modules),
                 _list(one.heavy),
             ]
@@ -92,14 +93,23 @@ class Report:
             "setup",
             "added to `pass`, ms",
             "added to `import openai`, ms",
+            "added to the first chat call, ms",
             "modules loaded",
             "heavy ones among them",
         ]
         text = (
-            f"Whole processes, started, activated and ended. `python -c pass` takes {bare:.0f} ms here and "
-            f"`python -c 'import openai'` {openai:.0f} ms. Modules are those that the activation alone loads."
+            f"Whole processes, started, activated and ended. `python -c pass` takes {bare:.0f} ms here, "
+            f"`python -c 'import openai'` {openai:.0f} ms. Modules are those the activation alone loads; "
+            "what a tracer puts off until it is needed shows in the first chat call of the process."
         )
         return f"### Activation\n\n{text}\n\n{_table(head, rows)}"
+
+    def _first_call_ms(self, setup: str) -> str:
+        of_setup, baseline = (
+            [run for run in self.runs if (run.case, run.setup) == ("chat", name)] for name in (setup, "none")
+        )
+        added = _added(of_setup, baseline, "first_call_ns")
+        return _decimal(statistics.median(added) / 1000) if added else ""
 
     def _switched_off_part(self) -> str:
         off = self.switched_off

@@ -10,6 +10,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import openai
@@ -80,7 +81,8 @@ def _held(method: Callable[..., Any]) -> float:
 
 
 def _is_bare(method: Any) -> bool:
-    return getattr(method, "__func__", None) is do_nothing
+    # Not isinstance, nor __func__ alone: a wrapt proxy answers both as the function that it wraps.
+    return type(method) is MethodType and method.__func__ is do_nothing
 
 
 if __name__ == "__main__":

@@ -114,7 +114,9 @@ class Config:
             if not any(key.startswith(start) for start in starts)
         ]
         lost += [
-            ConfigError(name, next(iter(settings.values())).source, "no such setting, and no plugin of that name is installed")
+            ConfigError(
+                name, next(iter(settings.values())).source, "no such setting, and no plugin of that name is installed"
+            )
             for name, settings in self.framework_settings.items()
             if name not in frameworks and settings
         ]

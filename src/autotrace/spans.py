@@ -54,7 +54,11 @@ class Span:
 
 @contextmanager
 def span(
-    name: str, *, input: Any = _UNSET, operation: str = "", attributes: Mapping[str, Any] | None = None  # noqa: A002
+    name: str,
+    *,
+    input: Any = _UNSET,
+    operation: str = "",
+    attributes: Mapping[str, Any] | None = None,  # noqa: A002
 ) -> Iterator[Span]:
     """Records a block of code as a span; calls made inside nest under it.
 

@@ -36,15 +36,13 @@ def hostile_trace(write: Fill) -> None:
         {"type": "blob", "modality": HOSTILE, "mime_type": HOSTILE, "size": 10, "sha256": HOSTILE},
         {"type": HOSTILE, "content": HOSTILE},
     ]
+    said = [{"role": HOSTILE, "name": HOSTILE, "parts": parts}, {"role": "user", "parts": parts}]
     attributes: dict[str, Any] = {
         "gen_ai.operation.name": HOSTILE,
         "gen_ai.provider.name": HOSTILE,
         "gen_ai.request.model": HOSTILE,
         "gen_ai.usage.input_tokens": 5,
-        "gen_ai.input.messages": [
-            {"role": HOSTILE, "name": HOSTILE, "parts": parts},
-            {"role": "user", "parts": parts},
-        ],
+        "gen_ai.input.messages": said,
         "gen_ai.output.messages": [{"role": "assistant", "parts": parts}],
         "session.id": HOSTILE,
         "user.id": HOSTILE,
@@ -59,7 +57,7 @@ def hostile_trace(write: Fill) -> None:
 
 
 def test_every_control_and_format_character() -> None:
-    """Nothing that Unicode calls control, format, surrogate or line separator passes, but for what can be seen."""
+    """Nothing that Unicode calls control, format, surrogate or separator passes, but for what can be seen."""
     for code in range(sys.maxunicode + 1):
         character = chr(code)
         acts = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -142,7 +140,7 @@ def test_deep_tree(autotrace: Command, write: Fill) -> None:
     """Spans nested deeper than a screen is wide are all shown."""
     digits = "123456789abcdef"
     write("a", "1")
-    for parent, digit in zip(digits, digits[1:], strict=False):
-        write("a", digit, parent)
+    for digit in digits[1:]:
+        write("a", digit, digits[digits.index(digit) - 1])
     shown = autotrace("traces", "show", "aaaa").stdout
     assert all(f"span {digit}" in shown for digit in digits)

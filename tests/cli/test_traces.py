@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,8 @@ def test_table(autotrace: Command, write: Fill) -> None:
     lines = autotrace("traces").stdout.splitlines()
     assert len(lines) == 3
     assert lines[0].split() == ["TIME", "ID", "NAME", "STATUS", "DURATION", "TOKENS", "COST", "QUERY"]
-    assert lines[1].split()[2:] == "bbbbbbbb chat ok 1.00 s 1,234/100 $0.000245 hello?".split()
-    assert lines[2].split()[2:] == "aaaaaaaa span 1 ok 1.00 s - $0 first".split()
+    assert " ".join(lines[1].split()[2:]) == "bbbbbbbb chat ok 1.00 s 1,234/100 $0.000245 hello?"
+    assert " ".join(lines[2].split()[2:]) == "aaaaaaaa span 1 ok 1.00 s - $0 first"
 
 
 def test_unknown_cost(autotrace: Command, write: Fill) -> None:
@@ -227,3 +229,31 @@ def test_running_clock(autotrace: Command, write: Fill) -> None:
     shown = autotrace("traces").stdout
     for duration in ("0.4 ms", "340 ms", "3 m 12 s", "2 h 05 m"):
         assert duration in shown
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 300])
+def test_any_width(autotrace: Command, write: Fill, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """However narrow the terminal: id, figures and the beginning of the query are shown."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    write("a", name="a name that is long " * 9, attributes={**CHAT, "input.value": "what is this? " * 99})
+    lines = autotrace("traces").stdout.splitlines()
+    shown = "\n".join(lines)
+    for expected in ("aaaaaaaa", "a name", "1.00 s", "1,234/100", "$0.000245", "what is this?", "…"):
+        assert expected in shown
+    assert len(lines) == (2 if columns >= 120 else 4)
+    assert columns < 80 or max(map(len, lines)) <= columns
+
+
+@pytest.mark.parametrize(
+    "command", ["traces", "traces --json", "traces show aaaa", "traces show aaaa --json"]
+)
+def test_reader_that_leaves(write: Fill, command: str) -> None:
+    """`| head` ends a command without a word."""
+    write("a", attributes={"input.value": "a line\n" * 100_000})
+    with subprocess.Popen(
+        [sys.executable, "-m", "autotrace", *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""

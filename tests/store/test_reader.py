@@ -400,7 +400,7 @@ def test_newer_store(store: Store) -> None:
     with sqlite3.connect(store.path) as connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
-    with pytest.raises(StoreTooNew, match="999.*upgrade"):
+    with pytest.raises(StoreTooNew, match=r"999.*upgrade"):
         Reader(store.path)
 
 

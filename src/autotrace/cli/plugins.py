@@ -24,9 +24,7 @@ def plugins(as_json: bool) -> None:
     settings()
     found = plugin_statuses()
     if as_json:
-        print_json(
-            [{name: getattr(status, name) for name in status.__dataclass_fields__} for status in found]
-        )
+        print_json([{name: getattr(status, name) for name in status.__dataclass_fields__} for status in found])
     elif found:
         _print_table(found)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from autotrace import config
 from autotrace.errors import AutotraceError
@@ -20,9 +21,7 @@ ADOPT_S = 60.0
 DELIVERED = frozenset({"store", "console"})
 
 #: The one next step of who has no traces yet.
-NEXT_STEP = (
-    'No traces yet in {home}: add "import autotrace.auto" to a program, or start it with "autotrace run".'
-)
+NEXT_STEP = 'No traces yet in {home}: add "import autotrace.auto" to a program, or start it with "autotrace run".'
 
 
 def settings() -> config.Config:
@@ -55,10 +54,10 @@ def opened_store() -> Iterator[tuple[Reader | None, config.Config]]:
     path = found.home / "traces.db"
     logging.getLogger("autotrace").addHandler(_LOG)
     try:
-        if path.exists():
+        if _exists(path):
             Reader(path).close()  # Nothing may be delivered into a store that is not ours to write.
         adopt_orphans(found)
-        if not path.exists():
+        if not _exists(path):
             yield None, found
             return
         with Reader(path) as reader:
@@ -67,16 +66,21 @@ def opened_store() -> Iterator[tuple[Reader | None, config.Config]]:
                 warn(note)
     except AutotraceError as error:
         raise Failure(error) from error
-    except OSError as error:
-        raise Failure(f"{path} cannot be read: {error}") from error
     finally:
         logging.getLogger("autotrace").removeHandler(_LOG)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error}") from error
 
 
 def adopt_orphans(found: config.Config) -> None:
     """Delivers what processes that are gone have left in the journal; a failure is only a warning."""
     folder = found.home / "journal"
-    if not folder.is_dir() or "store" not in found.destination or not DELIVERED >= set(found.destination):
+    if not folder.is_dir() or "store" not in found.destination or not set(found.destination) <= DELIVERED:
         return
     try:
         from autotrace.delivery.destinations.sqlite import StoreDestination
@@ -85,9 +89,7 @@ def adopt_orphans(found: config.Config) -> None:
         drainer = Drainer(folder, [StoreDestination(found.home / "traces.db")])
         try:
             if not drainer.adopt(timeout_s=ADOPT_S):
-                warn(
-                    "not everything that ended processes have left could be delivered; it stays in the journal"
-                )
+                warn("what ended processes have left could not all be delivered; it stays in the journal")
         finally:
             drainer.close()
     except Exception as error:  # noqa: BLE001 (whatever it is, what was delivered before can be read)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from autotrace.store import messages, prices
@@ -18,41 +17,52 @@ from .terminal import console, first_line, visible
 
 _STYLES = {"ok": "green", "error": "bold red", "running": "cyan"}
 
+_TITLES = ("TIME", "ID", "NAME", "STATUS", "DURATION", "TOKENS", "COST")
+_NAME, _RIGHT = 2, (4, 5, 6)
+_GAP = "  "
+
+#: Columns that a query and a name need to tell anything.
+_LEAST_QUERY, _LEAST_NAME = 20, 8
+
 #: Deeper spans are drawn at this depth: a line must keep room for its text.
 _DEEPEST = 20
 
 
 def print_table(traces: Sequence[TraceSummary]) -> None:
-    """One line a trace."""
+    """One line a trace; in a narrow terminal the query has a line of its own."""
+    out = console()
     rows = [_row(trace) for trace in traces]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, title in enumerate(("TIME", "ID", "NAME", "STATUS", "DURATION", "TOKENS", "COST")):
-        width = max(row[number].cell_len for row in rows)
-        table.add_column(
-            title,
-            no_wrap=True,
-            # Only names give way to a narrow terminal; rich would take something from every column.
-            min_width=min(width, 10) if title == "NAME" else width,
-            max_width=max(width, len(title)),
-            justify="right" if title in ("DURATION", "TOKENS", "COST") else "left",
-        )
-    table.add_column("QUERY", no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    head = [Text(title, style="bold") for title in _TITLES]
+    widths = [max(cell.cell_len for cell in column) for column in zip(head, *rows, strict=True)]
+    room = out.width - sum(widths) - len(_GAP) * len(widths)
+    if room < _LEAST_QUERY:
+        # Only the name gives way.
+        widths[_NAME] = max(_LEAST_NAME, widths[_NAME] + min(0, room + len(_GAP)))
+    queries = [Text(first_line(trace.request)) for trace in traces]
+    for cells, query in zip([head, *rows], [Text("QUERY", style="bold"), *queries], strict=True):
+        for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+            cell.truncate(width, overflow="ellipsis")
+            cell.align("right" if number in _RIGHT else "left", width)
+        line = Text(_GAP).join(cells)
+        if room < _LEAST_QUERY:
+            line.append(f"\n{_GAP}" if query.plain else "")
+            query.truncate(out.width - len(_GAP), overflow="ellipsis")
+        else:
+            line.append(_GAP)
+            query.truncate(room, overflow="ellipsis")
+        out.print(line + query, soft_wrap=True)
 
 
-def _row(trace: TraceSummary) -> tuple[Text, ...]:
-    return (
+def _row(trace: TraceSummary) -> list[Text]:
+    return [
         Text(local_time(trace.start_ns)),
         Text(visible(trace.trace_id[:8])),
-        Text(first_line(trace.name, 32)),
+        Text(first_line(trace.name, 24)),
         _status(trace),
         Text(duration(trace.duration_ms)),
         Text(tokens(trace.input_tokens, trace.output_tokens)),
         Text(money(trace.cost_usd)),
-        Text(first_line(trace.request)),
-    )
+    ]
 
 
 def print_trace(trace: Trace) -> None:

@@ -14,9 +14,7 @@ SHORTEST_ID, SHORT_ID = 4, 8
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array (docs/cli.md says what is in it).")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many."
-)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many.")
 @click.option(
     "--since",
     metavar="WHEN",
@@ -26,9 +24,7 @@ SHORTEST_ID, SHORT_ID = 4, 8
 @click.option("--errors", is_flag=True, help="Only traces in which something failed.")
 @click.option("--session", help="Only traces of this session.")
 @click.pass_context
-def traces(
-    ctx: click.Context, as_json: bool, limit: int, since: int | None, errors: bool, session: str | None
-) -> None:
+def traces(ctx: click.Context, as_json: bool, limit: int, since: int | None, errors: bool, session: str | None) -> None:
     """List traces, newest first."""
     if ctx.invoked_subcommand is not None:
         return
@@ -62,9 +58,7 @@ def show(ctx: click.Context, trace_id: str, as_json: bool) -> None:
             raise Failure(f"{trace_id!r} is too short: give at least {SHORTEST_ID} characters of the id")
         matches = reader.matches(trace_id)
         if len(matches) > 1:
-            raise Failure(
-                f"several traces begin with {trace_id}: {', '.join(matches[:5])}{', …' * (len(matches) > 5)}"
-            )
+            raise Failure(f"several traces begin with {trace_id}: {', '.join(matches[:5])}{', …' * (len(matches) > 5)}")
         found = reader.trace(matches[0]) if matches else None
         if found is None:
             raise Failure(f'no trace begins with {trace_id!r}: "autotrace traces" lists them')

@@ -227,9 +227,7 @@ class Journal:
         sequence = process.sequence + 1
         coming = {id(first), *map(id, process.backlog)}
         starts = [line for line in list(process.open.values()) if line is not None and id(line) not in coming]
-        segment = SegmentFile(
-            self.folder, SegmentName(process.name, sequence), [self._header(process), *starts]
-        )
+        segment = SegmentFile(self.folder, SegmentName(process.name, sequence), [self._header(process), *starts])
         process.sequence = sequence
         # The old one goes when the last thread that is writing to it has done so.
         process.segment = segment

@@ -10,36 +10,16 @@ from typing import cast
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import TracerProvider as AbstractTracerProvider
 
 from .._version import __version__
 from ..config import Config
+from ..recording.tracer import LeanTracerProvider
 from .destinations import Destination
 from .drain import Drainer
 from .journal import Journal
 from .processor import JournalProcessor
-
-
-class SystemRandomIds(IdGenerator):
-    """Ids from the system's randomness.
-
-    OpenTelemetry's own generator draws from `random`: a program that seeds it (as experiments do) gives the same
-    ids in every run, and forked processes whose fork hooks are not called (uWSGI) give the same ids as each other.
-    """
-
-    def generate_trace_id(self) -> int:
-        """128 random bits, not all zero."""
-        return int.from_bytes(os.urandom(16), "big") or 1
-
-    def generate_span_id(self) -> int:
-        """64 random bits, not all zero."""
-        return int.from_bytes(os.urandom(8), "big") or 1
-
-    def is_trace_id_random(self) -> bool:
-        """Whether all bits of a trace id are random (W3C Trace Context level 2)."""
-        return True
+from .sink import JournalSink
 
 
 class Pipeline:
@@ -53,14 +33,10 @@ class Pipeline:
 
     def __init__(self, config: Config, provider: AbstractTracerProvider | None = None) -> None:
         self._drainer: Drainer | None = None
-        if provider is None:
-            own = _provider(config)
-            own.add_span_processor(self._processor(config, own.resource))
-            self.provider: AbstractTracerProvider = own
-            return
-        self.provider = provider
-        if "destination" in config.sources and isinstance(provider, TracerProvider):
-            provider.add_span_processor(_OursOnly(self._processor(config, provider.resource)))
+        self.provider = provider if provider is not None else self._own(config)
+        if provider is not None and "destination" in config.sources and isinstance(provider, TracerProvider):
+            journal, drainer = self._journal(config, provider.resource)
+            provider.add_span_processor(_OursOnly(JournalProcessor(journal, drainer.wake)))
 
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""
@@ -74,10 +50,23 @@ class Pipeline:
         if self._drainer is not None:
             self._drainer.close(timeout)
 
-    def _processor(self, config: Config, resource: Resource) -> SpanProcessor:
+    def _own(self, config: Config) -> AbstractTracerProvider:
+        """A private provider. The SDK's own where its sampler is asked for; ours, many times faster, otherwise.
+
+        Without a sampler every call is recorded: a parent that another tool has not sampled is no reason to lose it.
+        """
+        resource = Resource.create(_resource(config))
+        journal, drainer = self._journal(config, resource)
+        if "OTEL_TRACES_SAMPLER" not in os.environ:
+            return LeanTracerProvider(JournalSink(journal, drainer.wake))
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        provider.add_span_processor(JournalProcessor(journal, drainer.wake))
+        return provider
+
+    def _journal(self, config: Config, resource: Resource) -> tuple[Journal, Drainer]:
         journal = Journal(config.home, dict(resource.attributes))
         self._drainer = Drainer(journal.folder, _destinations(config.destination, config.home))
-        return JournalProcessor(journal, self._drainer.wake)
+        return journal, self._drainer
 
 
 class _OursOnly(SpanProcessor):
@@ -98,15 +87,6 @@ class _OursOnly(SpanProcessor):
 def _is_ours(span: ReadableSpan) -> bool:
     scope = span.instrumentation_scope
     return scope is not None and scope.name.partition(".")[0] == "autotrace"
-
-
-def _provider(config: Config) -> TracerProvider:
-    # Every call is recorded unless the operator asks for less: a parent that another tool has not sampled is no
-    # reason to lose ours.
-    sampler = None if "OTEL_TRACES_SAMPLER" in os.environ else ALWAYS_ON
-    return TracerProvider(
-        sampler, Resource.create(_resource(config)), shutdown_on_exit=False, id_generator=SystemRandomIds()
-    )
 
 
 def _resource(config: Config) -> dict[str, str | int]:

@@ -55,11 +55,6 @@ class SegmentName(NamedTuple):
     sequence: int
 
     @property
-    def pid(self) -> int:
-        """The writer's process id, in its own pid namespace."""
-        return int(self.process.split("-")[1])
-
-    @property
     def file(self) -> str:
         """The file's name."""
         return f"{self.process}-{self.sequence:06d}{SUFFIX}"
@@ -173,8 +168,9 @@ class Segment:
         found = (_record(line) for line in open_.values())
         return [Record("I", r.trace_id, r.span_id, r.body) for r in found if r is not None]
 
-    def _lines(self, offset: int, limit: int, final: bool, size: int = CHUNK) -> bytes:
+    def _lines(self, offset: int, limit: int, final: bool, size: int | None = None) -> bytes:
         """Whole lines from `offset`: at most `size` bytes, more when one line is longer."""
+        size = size or CHUNK
         while offset < limit:
             data = os.pread(self.file, min(size, limit - offset), offset)
             whole = data[: data.rfind(b"\n") + 1]

@@ -100,9 +100,7 @@ class Shipping:
         lines = journal.take_waiting()
         records = parse(b"".join(lines), 0).records
         now = time.monotonic()
-        taken = [
-            outlet.is_ready(now) and outlet.deliver(records, journal.resource) for outlet in self.outlets
-        ]
+        taken = [outlet.is_ready(now) and outlet.deliver(records, journal.resource) for outlet in self.outlets]
         if not all(taken):
             journal.put_back(lines)
         return all(taken)
@@ -113,9 +111,7 @@ class Shipping:
                 # The writer holds the lock for as long as it may write.
                 final = segment.lock()
                 if segment.is_newer:
-                    self._say(
-                        name, "was written by a newer autotrace; it is left alone: upgrade autotrace-ai"
-                    )
+                    self._say(name, "was written by a newer autotrace; it is left alone: upgrade autotrace-ai")
                     return True
                 if not final and not own:
                     return True
@@ -142,9 +138,7 @@ class Shipping:
         cursors.save()
         return False
 
-    def _ship_batches(
-        self, segment: Segment, cursors: Cursors, limit: int, final: bool, deadline: float
-    ) -> bool:
+    def _ship_batches(self, segment: Segment, cursors: Cursors, limit: int, final: bool, deadline: float) -> bool:
         resource = segment.resource
         while time.monotonic() < deadline:
             now = time.monotonic()

@@ -120,7 +120,11 @@ class Host:
     def _wake(self, plugin: InstalledPlugin) -> None:
         config = self._config()
         self._tell(config.problems)
-        if config.is_disabled(plugin.name) or config.is_disabled(plugin.module) or config.framework(plugin.name).disabled:
+        if (
+            config.is_disabled(plugin.name)
+            or config.is_disabled(plugin.module)
+            or config.framework(plugin.name).disabled
+        ):
             self._switch_off(plugin)
             return
         if plugin.state == "failed":

@@ -84,4 +84,6 @@ def is_third_party(name: str) -> bool:
     )
 
 
-_STARTING = frozenset({"__main__", "__mp_main__", "autotrace", "sitecustomize", "usercustomize", "distutils-precedence"})
+_STARTING = frozenset(
+    {"__main__", "__mp_main__", "autotrace", "sitecustomize", "usercustomize", "distutils-precedence"}
+)

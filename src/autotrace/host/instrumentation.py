@@ -27,6 +27,8 @@ class Patch:
         operation: `gen_ai.operation.name`, unless `request` says otherwise.
         response: From what came back to values.
         fold: From all pieces of a stream to what `response` takes.
+        digest: From a piece of a stream that passes to what `fold` needs of it, None for nothing; so that a long
+            stream is not kept whole. The first piece is always kept as it is.
         amend: Asks for a change of the call that the user will not see (see Amendment).
         body: The HTTP response in what came back, where the user reads its body himself; None otherwise.
         optional: Its absence in this version of the framework is no fault.
@@ -38,6 +40,7 @@ class Patch:
     operation: str = ""
     response: Callable[[Any], ResponseValues | None] | None = None
     fold: Callable[[list[Any]], Any] | None = None
+    digest: Callable[[Any], Any] | None = None
     amend: Callable[[Call], Amendment | None] | None = None
     body: Callable[[Any], Any] | None = None
     optional: bool = False

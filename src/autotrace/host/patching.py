@@ -70,8 +70,10 @@ class AppliedPatch:
             wrapper = getattr(current, "_self_wrapper", None)
             if wrapper is not None and current is not self._proxy:
                 found.append(str(getattr(wrapper, "__module__", type(wrapper).__module__)))
-            current = vars(current).get("__wrapped__") if wrapper is None and hasattr(current, "__dict__") else getattr(
-                current, "__wrapped__", None
+            current = (
+                vars(current).get("__wrapped__")
+                if wrapper is None and hasattr(current, "__dict__")
+                else getattr(current, "__wrapped__", None)
             )
         return found
 

@@ -72,8 +72,10 @@ class InstalledPlugin:
                     requirement = Requirement(text)
                 except InvalidRequirement:
                     continue
-                if requirement.marker is not None and requirement.marker.evaluate({"extra": EXTRA}) and not (
-                    requirement.marker.evaluate({"extra": ""})
+                if (
+                    requirement.marker is not None
+                    and requirement.marker.evaluate({"extra": EXTRA})
+                    and not (requirement.marker.evaluate({"extra": ""}))
                 ):
                     self._requirement = requirement
                     break
@@ -119,7 +121,8 @@ class InstalledPlugin:
         for answer in answers:
             if not isinstance(answer, Sequence) or not all(isinstance(one, Instrumentation) for one in answer):
                 raise PluginError(
-                    self.distribution, f"instrumentations() must return a list of Instrumentation, not {type(answer).__name__}"
+                    self.distribution,
+                    f"instrumentations() must return a list of Instrumentation, not {type(answer).__name__}",
                 )
             offered += answer
         return offered

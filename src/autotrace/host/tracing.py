@@ -66,7 +66,11 @@ class TracedFramework:
             for patch in self._applied:
                 patch.put_on()
             if not self._applied:
-                self._waiting = [*self.instrumentation.streams, *self.instrumentation.events, *self.instrumentation.patches]
+                self._waiting = [
+                    *self.instrumentation.streams,
+                    *self.instrumentation.events,
+                    *self.instrumentation.patches,
+                ]
             self.apply_waiting()
         return problems
 
@@ -144,7 +148,15 @@ class TracedFramework:
         if isinstance(target, Event):
             return ObservedFunction(label, target.name, target.describe, original)
         assert self._recorder is not None
-        mappers = Mappers(target.operation, target.request, target.response, target.fold, target.amend, target.body)
+        mappers = Mappers(
+            target.operation,
+            target.request,
+            target.response,
+            target.fold,
+            target.amend,
+            target.body,
+            digest=target.digest,
+        )
         function = TracedFunction(label, mappers, self._recorder, original, self._settings)
         function.streams = tuple(self._streams)
         return function

@@ -83,6 +83,7 @@ class Mappers:
     amend: Callable[[Call], Amendment | None] | None = None
     body: Callable[[Any], Any] | None = None
     limit: int | None = None
+    digest: Callable[[Any], Any] | None = None
 
 
 class TracedFunction:
@@ -112,7 +113,9 @@ class TracedFunction:
         self._parameters = parameter_names(function)
         self._is_coroutine_function = inspect.iscoroutinefunction(function)
 
-    def __call__(self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(
+        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Calls `wrapped` once, exactly as the program asked, and records the call."""
         if not self.enabled or is_suppressed(get_current(), self.recorder.name):
             return wrapped(*args, **kwargs)
@@ -233,7 +236,7 @@ class TracedFunction:
     def _pieces(self, operation: Operation | Contribution, amendment: Amendment | None) -> Pieces:
         mappers = self.mappers
         hides = amendment.hides if amendment is not None else None
-        return Pieces(operation, self.label, mappers.fold, mappers.response, hides, mappers.limit)
+        return Pieces(operation, self.label, mappers.fold, mappers.response, hides, mappers.limit, mappers.digest)
 
     def _follow_stream(self, pieces: Pieces, stream: Any, attribute: str) -> None:
         source = getattr(stream, attribute)
@@ -269,7 +272,9 @@ class ObservedFunction:
         self._describe = describe
         self._parameters = parameter_names(function)
 
-    def __call__(self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(
+        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Notes the event, then calls `wrapped`."""
         if self.enabled:
             try:
@@ -298,7 +303,9 @@ class ClosingFunction:
     def __init__(self, attribute: str) -> None:
         self._attribute = attribute
 
-    def __call__(self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(
+        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Calls `wrapped`; a span that is still open ends when it is done."""
         iterator = getattr(instance, self._attribute, None)
         if not isinstance(iterator, TracedIterator | TracedAsyncIterator):

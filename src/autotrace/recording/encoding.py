@@ -141,7 +141,9 @@ def _known(value: Any) -> Any:
         return _array(value)
     if hasattr(kind, "__dataclass_fields__"):
         return {name: getattr(value, name, None) for name in kind.__dataclass_fields__}
-    return f"<{kind.__module__}.{kind.__qualname__} object>" if kind.__module__ != "builtins" else f"<{kind.__qualname__}>"
+    return (
+        f"<{kind.__module__}.{kind.__qualname__} object>" if kind.__module__ != "builtins" else f"<{kind.__qualname__}>"
+    )
 
 
 def _array(value: Any) -> Any:

@@ -49,7 +49,9 @@ class Guard:
         if failure is None:
             self.failures[where] = Failure(where, 1, last)
             logger.warning(
-                "%s failed (%s); the traced program is not affected. Said once; `autotrace plugins` counts.", where, last
+                "%s failed (%s); the traced program is not affected. Said once; `autotrace plugins` counts.",
+                where,
+                last,
             )
         else:
             failure.count += 1

@@ -29,7 +29,9 @@ HASH_LIMIT = 16_000_000
 DROPPED = "<dropped: redaction failed>"
 
 #: Keys that end up in texts of errors: OpenAI's and alike, and whatever follows "Bearer".
-_SECRETS = re.compile(r"\b(sk|pk|rk|xai|gsk|AIza|hf)[-_][A-Za-z0-9_\-*]{8,}|(?i:\bbearer\s+)\S+|(?i:api[-_ ]?key['\"]?\s*[=:]\s*)\S+")
+_SECRETS = re.compile(
+    r"\b(sk|pk|rk|xai|gsk|AIza|hf)[-_][A-Za-z0-9_\-*]{8,}|(?i:\bbearer\s+)\S+|(?i:api[-_ ]?key['\"]?\s*[=:]\s*)\S+"
+)
 
 
 class Policy:
@@ -74,7 +76,9 @@ class Policy:
         parts = sum(len(message.parts) for message in messages)
         short = self._shorter(ATTRIBUTE_LIMIT // (2 * parts + 1))
         text = to_json([self._message(message, short) for message in messages])
-        return text if len(text) <= ATTRIBUTE_LIMIT else to_json([{"role": "system", "parts": [], "left_out": len(text)}])
+        return (
+            text if len(text) <= ATTRIBUTE_LIMIT else to_json([{"role": "system", "parts": [], "left_out": len(text)}])
+        )
 
     def value(self, value: Any) -> tuple[str, str] | None:
         """Text and MIME type of any value, or None when content is off."""

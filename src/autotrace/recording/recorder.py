@@ -17,7 +17,6 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, cast
 
-from opentelemetry import trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
@@ -27,6 +26,7 @@ from .guard import guard
 from .labels import EMPTY, TRACE, TraceState, in_force
 from .messages import RequestValues, ResponseValues
 from .privacy import Policy
+from .tracer import SPAN_KEY, LeanTracer, RecordedSpan
 
 _keys = itertools.count()
 #: Open operations of this process, so that they can be ended when it exits. Taking one out is what ends it: a
@@ -81,8 +81,13 @@ class Recorder:
             guard.report(f"{self.name}: request values", error)
             name, attributes, labels = operation, {semconv.OPERATION: operation}, None
         kind = semconv.span_kind(operation)
-        span = self.tracer.start_span(name, context, kind, attributes, start_time=started)
-        inner: dict[str, object] = dict(trace.set_span_in_context(span, context))
+        tracer = self.tracer
+        span: Span
+        if type(tracer) is LeanTracer:
+            span = tracer.start_known(name, context, kind, attributes, started)
+        else:
+            span = tracer.start_span(name, context, kind, attributes, start_time=started)
+        inner: dict[str, object] = {**context, SPAN_KEY: span}
         model_call = None
         if is_model_call:
             inner[usage.KEY] = model_call = usage.ModelCall(span)
@@ -167,7 +172,11 @@ class Operation:
             elif "usage" in values:
                 # Tokens stand on model calls alone: a retrieved reply, an agent's total would count them again.
                 values = {**values, "usage": None}
-            span.set_attributes(semconv.response_attributes(values, self._recorder.policy))
+            found = semconv.response_attributes(values, self._recorder.policy)
+            if type(span) is RecordedSpan:
+                span.set_known(found)
+            else:
+                span.set_attributes(found)
             self._set_status(values, outcome, error)
         except Exception as problem:  # noqa: BLE001 (values of any shape)
             guard.report(f"{self._recorder.name}: response values", problem)

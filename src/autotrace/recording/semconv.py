@@ -98,9 +98,7 @@ def span_name(operation: str, values: RequestValues) -> str:
     return f"{operation} {target}".strip() or "span"
 
 
-def request_attributes(
-    operation: str, provider: str, values: RequestValues, policy: Policy
-) -> dict[str, Any]:
+def request_attributes(operation: str, provider: str, values: RequestValues, policy: Policy) -> dict[str, Any]:
     """Attributes known when a call begins (a sampler sees them)."""
     found: dict[str, Any] = {SPAN_KIND: _KINDS.get(operation, "CHAIN")}
     if operation:

@@ -32,12 +32,13 @@ class Pieces:
         response: From a reply to values.
         is_hidden: Says which pieces the user did not ask for and must not see; they are kept for the span alone.
         limit: How many pieces are kept; None for all.
+        digest: From a piece that passes to what `fold` needs of it. Without it the pieces themselves are kept.
 
     Attributes:
         is_whole: The one piece is the reply itself (a JSON body read in chunks).
     """
 
-    __slots__ = ("_fold", "_response", "_where", "is_hidden", "is_whole", "items", "limit", "operation")
+    __slots__ = ("_fold", "_response", "_where", "digest", "is_hidden", "is_whole", "items", "limit", "operation")
 
     def __init__(
         self,
@@ -47,12 +48,14 @@ class Pieces:
         response: Response | None,
         is_hidden: Callable[[Any], bool] | None = None,
         limit: int | None = None,
+        digest: Callable[[Any], Any] | None = None,
     ) -> None:
         self.operation = operation
         self.items: list[Any] = []
         self.is_whole = False
         self.limit = limit
         self.is_hidden = is_hidden
+        self.digest = digest
         self._where = where
         self._fold = fold
         self._response = response
@@ -61,11 +64,23 @@ class Pieces:
         """Notes when the first piece came."""
         self.operation.first_chunk(time.time_ns())
 
-    def hides(self, item: Any) -> bool:
-        """Whether `item` is one that the user did not ask for."""
-        assert self.is_hidden is not None
+    def take(self, item: Any) -> bool:
+        """Keeps what is needed of `item`; answers whether it is one that the user did not ask for.
+
+        Called for every piece: the commonest way through is the shortest.
+        """
+        items = self.items
         try:
-            return self.is_hidden(item)
+            if items:
+                if self.limit is None or len(items) < self.limit:
+                    digest = self.digest
+                    kept = item if digest is None else digest(item)
+                    if kept is not None:
+                        items.append(kept)
+            else:
+                self.first()
+                items.append(item)
+            return self.is_hidden is not None and self.is_hidden(item)
         except Exception as error:  # noqa: BLE001 (a plugin's function)
             guard.report(self._where, error)
             return False
@@ -125,10 +140,7 @@ class TracedIterator:
             except BaseException as error:
                 pieces.end(error=error)
                 raise
-            if not pieces.items:
-                pieces.first()
-            pieces.items.append(item)
-            if pieces.is_hidden is None or not pieces.hides(item):
+            if not pieces.take(item):
                 return item
 
     def close(self) -> None:
@@ -172,10 +184,7 @@ class TracedAsyncIterator:
             except BaseException as error:
                 pieces.end(error=error)
                 raise
-            if not pieces.items:
-                pieces.first()
-            pieces.items.append(item)
-            if pieces.is_hidden is None or not pieces.hides(item):
+            if not pieces.take(item):
                 return item
 
     async def aclose(self) -> None:
@@ -217,7 +226,7 @@ def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -
             raise
         finally:
             leave(token)
-        _keep(pieces, item)
+        pieces.take(item)
         try:
             value = yield item
             resume = source.send
@@ -255,7 +264,7 @@ async def _relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces, context
             raise
         finally:
             leave(token)
-        _keep(pieces, item)
+        pieces.take(item)
         try:
             value = yield item
             resume = source.asend
@@ -266,10 +275,3 @@ async def _relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces, context
             raise
         except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on to the source)
             resume, value = source.athrow, error
-
-
-def _keep(pieces: Pieces, item: Any) -> None:
-    if not pieces.items:
-        pieces.first()
-    if pieces.limit is None or len(pieces.items) < pieces.limit:
-        pieces.items.append(item)

@@ -13,7 +13,10 @@ KEY = "autotrace.suppress"
 ALL = "*"
 
 #: OpenTelemetry's own switch, under its plain name and under the unique key of this process.
-_FOREIGN = ("suppress_instrumentation", getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"))
+_FOREIGN = (
+    "suppress_instrumentation",
+    getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
+)
 #: Set by OpenLLMetry around a framework's model call: its owner has a span for it already.
 _FOREIGN_MODEL = "suppress_language_model_instrumentation"
 

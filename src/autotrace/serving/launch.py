@@ -44,9 +44,7 @@ def launch(command: Sequence[str], environment: Mapping[str, str], locale_coerce
         return Launch(sys.executable, [sys.executable, *command], variables)
     if shutil.which(word, path=variables.get("PATH")) is None:
         raise FileNotFoundError(
-            f"{word}: no such file"
-            if word.endswith(".py") or os.sep in word
-            else f"{word}: no such command on PATH"
+            f"{word}: no such file" if word.endswith(".py") or os.sep in word else f"{word}: no such command on PATH"
         )
     return Launch(word, list(command), variables)
 

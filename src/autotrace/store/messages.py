@@ -83,11 +83,7 @@ def _media(part: Mapping[str, Any]) -> str:
         words.append(f"{size:.0f} B" if size < 1000 else f"{size / 1000:.0f} kB")
     if part.get("sha256"):
         words.append(f"sha256:{str(part['sha256'])[:4]}…")
-    address = (
-        part.get("uri")
-        or part.get("file_id")
-        or (part.get("content") if part.get("type") != "blob" else None)
-    )
+    address = part.get("uri") or part.get("file_id") or (part.get("content") if part.get("type") != "blob" else None)
     if address:
         words.append(str(address))
     return " ".join(words)

@@ -82,8 +82,7 @@ class Reader:
             return []
         with self._snapshot():
             rows = self._rows(
-                "SELECT DISTINCT trace_id FROM spans WHERE trace_id >= ? AND trace_id < ?"
-                " ORDER BY trace_id LIMIT ?",
+                "SELECT DISTINCT trace_id FROM spans WHERE trace_id >= ? AND trace_id < ? ORDER BY trace_id LIMIT ?",
                 (prefix, prefix + "g", limit),
             )
             return [row[0] for row in rows]
@@ -121,9 +120,7 @@ class Reader:
             connection, empty = self._connected("mode=ro&immutable=1")
             log = self.path.with_name(self.path.name + "-wal")
             if log.exists() and log.stat().st_size:
-                self.notes.append(
-                    f"the newest traces are missing: {log} cannot be read in a read-only folder"
-                )
+                self.notes.append(f"the newest traces are missing: {log} cannot be read in a read-only folder")
             return connection, empty
 
     def _connected(self, mode: str) -> tuple[sqlite3.Connection, bool]:
@@ -133,9 +130,7 @@ class Reader:
         try:
             connection.text_factory = lambda value: value.decode("utf-8", "replace")
             version = schema.version(connection)
-            tables = {
-                row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            }
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if version > schema.VERSION:
                 raise StoreTooNew(
                     f"{self.path} was written by a newer autotrace (schema {version};"
@@ -209,9 +204,7 @@ class Reader:
                 heapq.heappop(best)
         return [trace_id for _, trace_id in sorted(best, reverse=True)]
 
-    def _backwards(
-        self, since_ns: int | None, errors: bool, session: str | None
-    ) -> Iterator[tuple[str, int]]:
+    def _backwards(self, since_ns: int | None, errors: bool, session: str | None) -> Iterator[tuple[str, int]]:
         """Trace id and start of all spans of the traces that fit, latest start first."""
         conditions, values = ["1"], list[Any]()
         if since_ns is not None:
@@ -222,9 +215,7 @@ class Reader:
             values.append(session)
         if errors:
             conditions.append("trace_id IN (SELECT trace_id FROM spans WHERE status = 'error')")
-        query = (
-            f"SELECT trace_id, start_ns FROM spans WHERE {' AND '.join(conditions)} ORDER BY start_ns DESC"  # noqa: S608
-        )
+        query = f"SELECT trace_id, start_ns FROM spans WHERE {' AND '.join(conditions)} ORDER BY start_ns DESC"  # noqa: S608
         yield from self._rows(query, values)
 
     def _began(self, trace_id: str) -> int:

@@ -120,23 +120,18 @@ def in_tree_order(spans: Sequence[Span]) -> Iterator[tuple[int, Span]]:
 
 def _request(root: Span, spans: Sequence[Span], payload_of: PayloadOf) -> str | None:
     """What the root was asked, else the first model."""
-    return _first(
-        messages.request_text(payload_of(span).attributes) for span in (root, *_models(root, spans)[:_ASKED])
-    )
+    return _first(messages.request_text(payload_of(span).attributes) for span in (root, *_models(root, spans)[:_ASKED]))
 
 
 def _response(root: Span, spans: Sequence[Span], payload_of: PayloadOf) -> str | None:
     """What the root answered, else the last model."""
     return _first(
-        messages.response_text(payload_of(span).attributes)
-        for span in (root, *_models(root, spans)[::-1][:_ASKED])
+        messages.response_text(payload_of(span).attributes) for span in (root, *_models(root, spans)[::-1][:_ASKED])
     )
 
 
 def _models(root: Span, spans: Sequence[Span]) -> list[Span]:
-    return [
-        span for span in spans if span is not root and span.model and span.operation not in prices.UNBILLED
-    ]
+    return [span for span in spans if span is not root and span.model and span.operation not in prices.UNBILLED]
 
 
 def _tags(payload: Payload) -> dict[str, Any]:

@@ -178,9 +178,7 @@ def event(value: object, name: str | None = None) -> bytes:
     return (f"event: {name}\n".encode() if name else b"") + b"data: " + encode(value) + b"\n\n"
 
 
-def error(
-    status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None
-) -> Reply:
+def error(status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None) -> Reply:
     """An error in OpenAI's shape."""
     value = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return Reply(encode(value), status=status)
@@ -206,9 +204,7 @@ def sample(schema: Any, seed: str, root: Any = None, depth: int = 0) -> Any:
         members = (schema.get("properties") or {}).items()
         return {name: sample(member, f"{name}-{seed}", root, depth + 1) for name, member in members}
     if kind == "array":
-        return [
-            sample(schema.get("items"), f"{seed}-{i}", root, depth + 1) for i in range(0 if depth > 5 else 2)
-        ]
+        return [sample(schema.get("items"), f"{seed}-{i}", root, depth + 1) for i in range(0 if depth > 5 else 2)]
     plain = {"integer": 7, "number": 2.5, "boolean": True, "null": None}
     return plain.get(kind, seed)
 
@@ -708,9 +704,7 @@ def transcription(ask: Ask) -> Reply:
     }
     if not ask.streams:
         return Reply(encode({"text": text, "usage": usage}), billed=billed)
-    parts: list[JSON] = [
-        {"type": "transcript.text.delta", "delta": piece} for piece in pieces(text, ask.wanted.chunks)
-    ]
+    parts: list[JSON] = [{"type": "transcript.text.delta", "delta": piece} for piece in pieces(text, ask.wanted.chunks)]
     parts.append({"type": "transcript.text.done", "text": text, "usage": usage})
     return Reply(chunks=[event(part) for part in parts], content_type=SSE, billed=billed)
 

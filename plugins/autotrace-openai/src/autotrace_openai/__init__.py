@@ -12,7 +12,7 @@ from typing import Any
 
 from autotrace import Call, Event, Instrumentation, Patch, StreamClass, hookimpl
 
-from .folding import fold
+from .folding import digest, fold
 from .replies import http_response, response
 from .requests import request
 from .stream_usage import amend
@@ -45,6 +45,7 @@ def instrumentations() -> Sequence[Instrumentation]:
             request=request,
             response=response,
             fold=fold,
+            digest=digest,
             amend=amend,
             body=http_response,
         )

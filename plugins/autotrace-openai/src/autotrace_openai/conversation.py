@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from autotrace import Message, Part, ToolCall
 
-from .fields import field, items, text
+from .fields import field, items, text, view
 
 FINISH = {"tool_calls": "tool_call", "function_call": "tool_call", "max_output_tokens": "length"}
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -19,26 +20,46 @@ def finish_reason(reason: Any) -> str | None:
 
 def chat_message(message: Any, reason: Any = None) -> Message:
     """A message of the chat API."""
-    role = text(message, "role") or "user"
-    content = field(message, "content")
-    if role in ("tool", "function"):
-        return Message("tool", (Part.tool_result(_tool_result(content), text(message, "tool_call_id")),))
+    fields = view(message)
+    role, content = fields.get("role"), fields.get("content")
+    role = role if isinstance(role, str) else "user"
+    if type(content) is str and not _MORE & _said(fields):
+        # Nearly every message: a text and nothing else.
+        parts: list[Part | ToolCall] = [Part.text(content)] if content else []
+    elif role in ("tool", "function"):
+        parts = [Part.tool_result(_tool_result(content), text(fields, "tool_call_id"))]
+        role = "tool"
+    else:
+        parts = _all_parts(fields)
+    return Message(role, tuple(parts), text(fields, "name"), FINISH.get(reason, reason))
+
+
+#: Fields of a message that say more than its text.
+_MORE = frozenset({"tool_calls", "tool_call_id", "function_call", "refusal", "audio", "reasoning", "reasoning_content"})
+
+
+def _said(fields: Mapping[str, Any]) -> set[str]:
+    return {name for name, value in fields.items() if value}
+
+
+def _all_parts(fields: Mapping[str, Any]) -> list[Part | ToolCall]:
+    """Reasoning, content, refusal, sound and calls, in the order in which they are read."""
     parts: list[Part | ToolCall] = []
-    reasoning = text(message, "reasoning_content") or text(message, "reasoning")
+    reasoning = text(fields, "reasoning_content") or text(fields, "reasoning")
     if reasoning:
         parts.append(Part.reasoning(reasoning))
-    parts += content_parts(content)
-    refusal = text(message, "refusal")
+    parts += content_parts(fields.get("content"))
+    refusal = text(fields, "refusal")
     if refusal:
         parts.append(Part.refusal(refusal))
-    audio = field(message, "audio")
+    audio = fields.get("audio")
     if audio is not None:
         parts += _audio(audio)
-    parts += [tool_call(call) for call in items(message, "tool_calls")]
-    function = field(message, "function_call")
+    parts += [tool_call(call) for call in items(fields, "tool_calls")]
+    function = fields.get("function_call")
     if function is not None:
         parts.append(ToolCall(text(function, "name") or "", field(function, "arguments")))
-    return Message(role, tuple(parts), text(message, "name"), finish_reason(reason))
+    return parts
 
 
 def _tool_result(content: Any) -> Any:

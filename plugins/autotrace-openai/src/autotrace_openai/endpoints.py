@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ _RESPONSE = re.compile(r"(^|/)responses/[^/]+$")
 _BEFORE = re.compile(r"^(https?://[^/]+)?/*((openai|v\d+(beta\d*)?|deployments/[^/]+)/+)*")
 
 
+@functools.lru_cache(maxsize=1024)
 def endpoint(method: str, url: str) -> Endpoint | None:
     """The endpoint that a request goes to; None for what asks no model (files, batches, models, ...)."""
     path = _BEFORE.sub("", url.partition("?")[0], count=1).strip("/")
@@ -75,8 +77,11 @@ _REPORT_STREAM_USAGE = frozenset({"api.openai.com"})
 
 def provider(client: Any, host: str | None) -> str:
     """`gen_ai.provider.name` of a client's host: `openai` for what speaks its protocol and is nobody we know."""
-    if "Azure" in type(client).__name__:
-        return "azure.ai.openai"
+    return "azure.ai.openai" if "Azure" in type(client).__name__ else _provider(host)
+
+
+@functools.lru_cache(maxsize=1024)
+def _provider(host: str | None) -> str:
     labels = (host or "").lower().split(".")
     for start in range(len(labels)):
         known = _PROVIDERS.get(".".join(labels[start:]))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from .fields import field, items, text
+from .fields import field, items, text, view
 
 
 def fold(chunks: list[Any]) -> Any:
@@ -18,56 +19,114 @@ def fold(chunks: list[Any]) -> Any:
     return _events(chunks)
 
 
+#: Events of the responses API that a later one repeats; their pieces matter only while they are the last word.
+_PASSING = frozenset(
+    {
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.content_part.done",
+        "response.output_text.done",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+    }
+)
+_TEXT_DELTAS = frozenset({"response.output_text.delta", "transcript.text.delta"})
+
+
+def digest(chunk: Any) -> Any:
+    """What `fold` needs of a chunk: of the usual one, which brings a piece of text and nothing else, that text.
+
+    Called for every chunk that passes, hence without a step that the usual one does not need.
+    """
+    try:
+        fields = chunk.__dict__
+        (choice,) = fields["choices"]
+        choice = choice.__dict__
+        delta = choice["delta"]
+        said = delta.__dict__
+        content = said["content"]
+        if (
+            content
+            and choice["finish_reason"] is None
+            and not choice["index"]
+            and said["tool_calls"] is None
+            and said["refusal"] is None
+            and not delta.__pydantic_extra__
+            and fields["usage"] is None
+        ):
+            return content
+    except (AttributeError, KeyError, TypeError, ValueError):
+        if type(chunk) is not dict and "choices" not in view(chunk):
+            return _event_digest(view(chunk), chunk)
+    return chunk
+
+
+def _event_digest(fields: Mapping[str, Any], event: Any) -> Any:
+    kind = fields.get("type")
+    if kind in _TEXT_DELTAS:
+        return {"type": kind, "delta": fields.get("delta"), "output_index": fields.get("output_index")}
+    return None if kind in _PASSING else event
+
+
 def _completion(chunks: list[Any]) -> dict[str, Any]:
     choices: dict[int, dict[str, Any]] = {}
-    reply: dict[str, Any] = {"choices": choices}
+    reply: dict[str, Any] = {}
     for chunk in chunks:
-        found = field(chunk, "choices")
-        if found:
-            for choice in found:
-                _add_choice(choices, choice)
-        usage = field(chunk, "usage")
+        if type(chunk) is str:
+            _choice_at(choices, 0)["content"].append(chunk)
+            continue
+        fields = view(chunk)
+        for choice in fields.get("choices") or ():
+            _add_choice(choices, view(choice))
+        usage = fields.get("usage")
         if usage is not None:
             reply["usage"] = usage
-        if "model" not in reply:
-            _head(reply, chunk)
-        else:
-            tier = field(chunk, "service_tier")
-            if tier is not None:
-                reply["service_tier"] = tier
+        if "model" not in reply or fields.get("service_tier"):
+            _add_head(reply, fields)
     reply["choices"] = [_joined(choices[index]) for index in sorted(choices)]
     return reply
 
 
-def _head(reply: dict[str, Any], chunk: Any) -> None:
+def _add_head(reply: dict[str, Any], fields: Mapping[str, Any]) -> None:
     """What the chunks say alike. Azure begins with a chunk that says nothing."""
     for name in ("id", "system_fingerprint", "service_tier", "model"):
-        value = field(chunk, name)
+        value = fields.get(name)
         if value:
             reply[name] = value
 
 
-def _add_choice(choices: dict[int, dict[str, Any]], choice: Any) -> None:
-    index = field(choice, "index") or 0
+def _choice_at(choices: dict[int, dict[str, Any]], index: int) -> dict[str, Any]:
     known = choices.get(index)
     if known is None:
         known = choices[index] = {"content": [], "refusal": [], "reasoning_content": [], "calls": {}, "audio": []}
-    reason = field(choice, "finish_reason")
+    return known
+
+
+def _add_choice(choices: dict[int, dict[str, Any]], choice: Mapping[str, Any]) -> None:
+    known = _choice_at(choices, choice.get("index") or 0)
+    reason = choice.get("finish_reason")
     if reason is not None:
         known["finish_reason"] = reason
-    delta = field(choice, "delta")
+    delta = choice.get("delta")
     if delta is None:
-        known["content"].append(field(choice, "text") or "")
+        known["content"].append(choice.get("text") or "")
         known["is_text"] = True
         return
-    content = field(delta, "content")
+    delta = view(delta)
+    content = delta.get("content")
     if content:
         known["content"].append(content)
-        return
-    _add_rest(known, delta)
+    if len(delta) > _USUAL or any(delta.get(name) for name in _RARE):
+        _add_rest(known, delta)
 
 
-def _add_rest(known: dict[str, Any], delta: Any) -> None:
+#: Rarer fields of a delta, all of which a chunk that only brings text leaves empty; how many fields one has anyway.
+_RARE = ("tool_calls", "refusal", "function_call")
+_USUAL = 5
+
+
+def _add_rest(known: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """The rarer parts of a delta."""
     refusal = field(delta, "refusal")
     if refusal:

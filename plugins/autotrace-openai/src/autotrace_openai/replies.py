@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from autotrace import Message, Part, ResponseValues, Usage
 
 from .conversation import chat_message, content_parts, finish_reason, response_output
-from .fields import count, field, items, text
+from .fields import count, field, items, text, view
 
 
 def http_response(result: Any) -> Any:
@@ -20,9 +21,10 @@ def http_response(result: Any) -> Any:
 
 def response(reply: Any) -> ResponseValues | None:
     """What a reply says; None for one of unknown shape."""
-    if field(reply, "choices") is not None:
-        return _completion(reply)
-    kind = text(reply, "object") or ""
+    fields = view(reply)
+    if fields.get("choices") is not None:
+        return _completion(fields)
+    kind = text(fields, "object") or ""
     if kind == "response" or kind.startswith("response."):
         return _response(reply)
     if kind == "list" and field(reply, "data") is not None:
@@ -36,28 +38,26 @@ def response(reply: Any) -> ResponseValues | None:
     return {"output_value": reply} if isinstance(reply, str) else None
 
 
-def _completion(reply: Any) -> ResponseValues:
-    choices = list(items(reply, "choices"))
-    output = [_choice(choice) for choice in choices]
-    reasons = [reason for reason in (finish_reason(field(choice, "finish_reason")) for choice in choices) if reason]
+def _completion(fields: Mapping[str, Any]) -> ResponseValues:
+    choices = [view(choice) for choice in items(fields, "choices")]
+    reasons = [finish_reason(choice.get("finish_reason")) for choice in choices]
     return {
-        "model": text(reply, "model"),
-        "id": text(reply, "id"),
-        "output": output,
-        "finish_reasons": reasons,
-        "usage": usage(field(reply, "usage")),
+        "model": text(fields, "model"),
+        "id": text(fields, "id"),
+        "output": [_choice(choice) for choice in choices],
+        "finish_reasons": [reason for reason in reasons if reason],
+        "usage": usage(fields.get("usage")),
         "attributes": {
-            "openai.response.system_fingerprint": text(reply, "system_fingerprint"),
-            "openai.response.service_tier": text(reply, "service_tier"),
+            "openai.response.system_fingerprint": fields.get("system_fingerprint"),
+            "openai.response.service_tier": fields.get("service_tier"),
         },
     }
 
 
-def _choice(choice: Any) -> Message:
-    message, reason = field(choice, "message"), field(choice, "finish_reason")
+def _choice(choice: Mapping[str, Any]) -> Message:
+    message, reason = choice.get("message"), choice.get("finish_reason")
     if message is not None:
-        found = chat_message(message, reason)
-        return found if found.role == "assistant" else Message("assistant", found.parts, found.name, found.finish_reason)
+        return chat_message(message, reason)
     return Message.assistant(text(choice, "text") or "", finish_reason(reason))
 
 
@@ -106,7 +106,9 @@ def _moderation(reply: Any) -> ResponseValues:
     return {
         "model": text(reply, "model"),
         "id": text(reply, "id"),
-        "output_value": [{"flagged": field(one, "flagged"), "categories": _true(field(one, "categories"))} for one in results],
+        "output_value": [
+            {"flagged": field(one, "flagged"), "categories": _true(field(one, "categories"))} for one in results
+        ],
         "attributes": {"openai.response.flagged": any(flagged)},
     }
 
@@ -147,13 +149,13 @@ def usage(found: Any) -> Usage | None:
     """
     if found is None:
         return None
-    given, answered = count(found, "prompt_tokens"), count(found, "completion_tokens")
-    if given is None:
-        given, answered = count(found, "input_tokens"), count(found, "output_tokens")
+    fields = view(found)
+    names = _USAGE[0] if "prompt_tokens" in fields else _USAGE[1]
+    given, answered = count(fields, names[0]), count(fields, names[1])
     if given is None and answered is None:
         return None
-    into = field(found, "prompt_tokens_details") or field(found, "input_tokens_details") or field(found, "input_token_details")
-    out = field(found, "completion_tokens_details") or field(found, "output_tokens_details")
+    into = view(fields.get(names[2]) or fields.get("input_token_details"))
+    out = view(fields.get(names[3]))
     return Usage(
         given,
         answered,
@@ -163,3 +165,10 @@ def usage(found: Any) -> Usage | None:
         count(into, "audio_tokens"),
         count(out, "audio_tokens"),
     )
+
+
+#: The chat API's words for usage, and those of all others.
+_USAGE = (
+    ("prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details"),
+    ("input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details"),
+)

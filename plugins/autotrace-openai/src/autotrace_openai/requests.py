@@ -18,7 +18,7 @@ _SHARED = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "see
 def request(call: Call) -> RequestValues | None:
     """What is asked, of which model, where; None for what asks no model, or another SDK's client."""
     options = call.argument("options")
-    known = endpoint(str(field(options, "method")).lower(), str(field(options, "url")))
+    known = endpoint(str(options.method).lower(), str(options.url))
     if known is None:
         return None
     where = server(call.instance)
@@ -42,7 +42,7 @@ def request(call: Call) -> RequestValues | None:
 
 def _body(options: Any) -> Mapping[str, Any]:
     """What is really sent, as far as it is JSON or a form."""
-    body, extra = field(options, "json_data"), field(options, "extra_json")
+    body, extra = options.json_data, options.extra_json
     body = body if isinstance(body, dict) else {}
     return {**body, **extra} if isinstance(extra, dict) else body
 

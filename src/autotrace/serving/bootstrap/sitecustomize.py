@@ -17,8 +17,13 @@ import sys
 def _step_aside():
     # type: () -> None
     folder = os.path.realpath(os.path.dirname(__file__))  # noqa: PTH120 (pathlib costs milliseconds)
-    sys.path[:] = [entry for entry in sys.path if not entry or os.path.realpath(entry) != folder]
-    for entry in [entry for entry in sys.path_importer_cache if os.path.realpath(entry) == folder]:
+
+    def is_ours(entry):
+        # type: (object) -> bool
+        return isinstance(entry, str) and entry != "" and os.path.realpath(entry) == folder
+
+    sys.path[:] = [entry for entry in sys.path if not is_ours(entry)]
+    for entry in [entry for entry in sys.path_importer_cache if is_ours(entry)]:
         del sys.path_importer_cache[entry]
 
 
