@@ -327,7 +327,7 @@ def _table(text: str, path: Path, problems: list[ConfigError]) -> dict[str, Any]
     try:
         import tomllib  # type: ignore[import-not-found, unused-ignore]
     except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib
+        import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
     try:
         table = tomllib.loads(text).get("tool", {}).get("autotrace", {})
     except (tomllib.TOMLDecodeError, AttributeError) as error:

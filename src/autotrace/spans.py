@@ -56,9 +56,9 @@ class Span:
 def span(
     name: str,
     *,
-    input: Any = _UNSET,
+    input: Any = _UNSET,  # noqa: A002
     operation: str = "",
-    attributes: Mapping[str, Any] | None = None,  # noqa: A002
+    attributes: Mapping[str, Any] | None = None,
 ) -> Iterator[Span]:
     """Records a block of code as a span; calls made inside nest under it.
 

@@ -61,7 +61,7 @@ class Finder:
 def install(finder: Finder) -> None:
     """Puts `finder` first on the meta path; does nothing when one is there."""
     if not any(isinstance(known, Finder) for known in sys.meta_path):
-        sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, finder)
 
 
 def uninstall() -> None:

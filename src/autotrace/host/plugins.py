@@ -96,7 +96,8 @@ class InstalledPlugin:
         requirement, version = self.requirement(), self.framework_version()
         if requirement is None or version is None or requirement.specifier.contains(version, prereleases=True):
             return None
-        return f"{requirement.name} {version} is installed; {self.distribution} {self.version} supports {requirement.specifier}"
+        ours = f"{self.distribution} {self.version}"
+        return f"{requirement.name} {version} is installed; {ours} supports {requirement.specifier}"
 
     def load(self, register: Callable[[Any, str], Callable[[], Sequence[Any]]], redactors: list[Any]) -> None:
         """Imports the plugin and asks what it offers.

@@ -143,7 +143,7 @@ class TracedFramework:
         self._functions.append(function)
 
     def _function(self, label: str, target: Patch | Event) -> TracedFunction | ObservedFunction:
-        original = functools.reduce(inspect.getattr_static, target.target.split("."), sys.modules[target.module])  # type: ignore[arg-type]
+        original = functools.reduce(inspect.getattr_static, target.target.split("."), sys.modules[target.module])
         original = getattr(original, "__func__", original)  # a static or class method
         if isinstance(target, Event):
             return ObservedFunction(label, target.name, target.describe, original)

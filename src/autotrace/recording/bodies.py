@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -112,11 +112,11 @@ def _inflated(data: bytes, encoding: str) -> bytes:
 def follow(response: Any, pieces: Pieces) -> None:
     """Follows the body of `response` from here on."""
     body = Body(response, pieces)
-    response.stream = _follower(type(response.stream))(response.stream, body)
+    response.stream = _follower(cast(Any, type(response.stream)))(response.stream, body)
 
 
 @functools.lru_cache(maxsize=64)
-def _follower(kind: type) -> type:
+def _follower(kind: Any) -> type:
     """A class like `kind` (clients check what they iterate with isinstance) whose instances report to a Body."""
 
     def __init__(self: Any, source: Any, body: Body) -> None:  # noqa: N807

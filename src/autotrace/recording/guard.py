@@ -62,7 +62,7 @@ class Guard:
         """`with guard("openai: patching"):` lets nothing out but what is no `Exception`."""
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (report raises what is no Exception)
             self.report(where, error)
 
     def reset(self) -> None:

@@ -155,8 +155,8 @@ class Usage:
     reasoning. A mapper adds them up where its provider reports them apart.
 
     Example:
-        >>> Usage(12, 5) + Usage(1, 2, reasoning=1)
-        Usage(input_tokens=13, output_tokens=7, cache_read=None, cache_write=None, reasoning=1, audio_input=None, audio_output=None)
+        >>> (Usage(12, 5) + Usage(1, 2, reasoning=1)).output_tokens
+        7
 
     Attributes (all in tokens; None where the provider does not say):
         input_tokens: All that went in.

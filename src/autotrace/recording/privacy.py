@@ -48,7 +48,7 @@ class Policy:
     ) -> None:
         self.capture = capture
         self.limit = limit if capture == "truncated" else TEXT_LIMIT
-        self.redactors = tuple(redactors)
+        self.redactors = redactors
 
     @property
     def keeps_content(self) -> bool:
@@ -124,7 +124,7 @@ class Policy:
         return found
 
     def _piece(self, piece: Piece, text: Text) -> dict[str, Any]:
-        if type(piece) is ToolCall:
+        if isinstance(piece, ToolCall):
             return {
                 "type": "server_tool_call" if piece.server else "tool_call",
                 "id": piece.id,

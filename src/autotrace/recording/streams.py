@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry.context import Context
 
@@ -204,11 +204,15 @@ class TracedAsyncIterator:
         return getattr(self._source, name)
 
 
-def relay(source: Generator[Any, Any, Any], pieces: Pieces) -> Generator[Any, Any, Any]:
-    """A generator in place of `source` that behaves as it does: send, throw, close, return value."""
-    generator = _relay(source, pieces, pieces.operation.context)
+def _named(generator: Any, source: Any) -> Any:
+    """`generator` under the name of `source`, as it stands in messages and in debuggers."""
     generator.__name__, generator.__qualname__ = source.__name__, source.__qualname__
     return generator
+
+
+def relay(source: Generator[Any, Any, Any], pieces: Pieces) -> Generator[Any, Any, Any]:
+    """A generator in place of `source` that behaves as it does: send, throw, close, return value."""
+    return cast(Generator[Any, Any, Any], _named(_relay(source, pieces, pieces.operation.context), source))
 
 
 def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -> Generator[Any, Any, Any]:
@@ -244,9 +248,7 @@ def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -
 
 def relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces) -> AsyncGenerator[Any, Any]:
     """An asynchronous generator in place of `source` that behaves as it does."""
-    generator = _relay_async(source, pieces, pieces.operation.context)
-    generator.__name__, generator.__qualname__ = source.__name__, source.__qualname__
-    return generator
+    return cast(AsyncGenerator[Any, Any], _named(_relay_async(source, pieces, pieces.operation.context), source))
 
 
 async def _relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces, context: Context) -> AsyncGenerator[Any, Any]:
