@@ -223,10 +223,15 @@ class Drainer:
         return done
 
     def _before_fork(self) -> None:
-        """Ends the thread; the next `wake` starts another."""
+        """Ends the thread, and closes what is open; the next `wake` starts another."""
         process = self._process
         thread = process.thread
-        if thread is None or process.pid != os.getpid() or thread is threading.current_thread():
+        if process.pid != os.getpid() or thread is threading.current_thread():
+            return
+        if thread is None:
+            if process.turn.acquire(timeout=FORK_WAIT_S):
+                process.shipping.close()
+                process.turn.release()
             return
         if self._request(time.monotonic() + FORK_WAIT_S, True):
             thread.join(FORK_WAIT_S)

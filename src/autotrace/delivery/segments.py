@@ -162,7 +162,7 @@ class Segment:
                     continue
                 if line[_KIND] == _START:
                     open_[line[_IDS:_BODY]] = line
-                elif line[_KIND] == _END:
+                elif line[_KIND] == _END and _is_intact(line):
                     open_.pop(line[_IDS:_BODY], None)
             offset += len(data)
         found = (_record(line) for line in open_.values())
@@ -202,12 +202,16 @@ def parse(data: bytes, offset: int) -> Batch:
         offset: Where they begin in their segment.
     """
     lines = data.split(b"\n")
-    ended = {line[_IDS:_BODY] for line in lines if len(line) > _BODY and line[_KIND] == _END}
+    # Ends first: they tell which starts need not be looked at.
+    ends = {line: _record(line) for line in lines if len(line) > _BODY and line[_KIND] == _END}
+    ended = {line[_IDS:_BODY] for line, record in ends.items() if record is not None}
     records, damaged = [], 0
     for line in lines:
-        if len(line) > _BODY and line[_KIND] == _START and line[_IDS:_BODY] in ended:
-            continue
-        record = _record(line)
+        record = ends.get(line)
+        if record is None:
+            if line[_IDS:_BODY] in ended and line[_KIND] == _START:
+                continue
+            record = _record(line)
         if record is not None:
             records.append(record)
         elif line and not (line[9:15] == b"H - - " and _is_intact(line)):

@@ -20,11 +20,11 @@ from .encoding import scalar
 from .guard import guard
 from .messages import RequestValues, ResponseValues
 from .recorder import Contribution, Operation, Recorder
-from .streams import Fold, Pieces, TracedAsyncIterator, TracedIterator, relay, relay_async
+from .streams import Fold, Pieces, TracedAsyncIterator, relay, relay_async, watch, watched
 from .suppression import is_suppressed
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Call:
     """One call of a patched function, as a mapper sees it. Not to be changed.
 
@@ -240,8 +240,8 @@ class TracedFunction:
 
     def _follow_stream(self, pieces: Pieces, stream: Any, attribute: str) -> None:
         source = getattr(stream, attribute)
-        kind = TracedAsyncIterator if hasattr(source, "__anext__") else TracedIterator
-        setattr(stream, attribute, kind(source, pieces))
+        follow = TracedAsyncIterator if hasattr(source, "__anext__") else watch
+        setattr(stream, attribute, follow(source, pieces))
 
     def _follow_body(self, operation: Operation | Contribution, amendment: Amendment | None, response: Any) -> None:
         pieces = self._pieces(operation, amendment)
@@ -307,25 +307,25 @@ class ClosingFunction:
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `wrapped`; a span that is still open ends when it is done."""
-        iterator = getattr(instance, self._attribute, None)
-        if not isinstance(iterator, TracedIterator | TracedAsyncIterator):
+        pieces = watched(getattr(instance, self._attribute, None))
+        if pieces is None:
             return wrapped(*args, **kwargs)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException:
-            iterator.ended()
+            pieces.end("closed")
             raise
         if type(result) is CoroutineType:
-            return _closed(result, iterator)
-        iterator.ended()
+            return _closed(result, pieces)
+        pieces.end("closed")
         return result
 
 
-async def _closed(closing: Coroutine[Any, Any, Any], iterator: TracedIterator | TracedAsyncIterator) -> Any:
+async def _closed(closing: Coroutine[Any, Any, Any], pieces: Pieces) -> Any:
     try:
         return await closing
     finally:
-        iterator.ended()
+        pieces.end("closed")
 
 
 def parameter_names(function: Any) -> tuple[str, ...]:

@@ -2,19 +2,19 @@
 
 The shapes follow the message schema of OpenTelemetry's GenAI conventions: a message has a role and parts, a part
 has a type. Values, not text: how they become attributes, and what is left out of them, is decided later and once.
+
+They are named tuples because a traced call makes a handful of them: three times faster made than frozen dataclasses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, Union
+from typing import Any, Literal, NamedTuple, TypedDict, Union
 
 Modality = Literal["image", "audio", "video", "document"]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One piece of a message.
 
     Example:
@@ -74,8 +74,7 @@ class Part:
         return cls("tool_call_response", result, id=id)
 
 
-@dataclass(frozen=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """A call that the model asks for.
 
     Example:
@@ -98,8 +97,7 @@ class ToolCall:
 Piece = Union[Part, ToolCall]
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """One turn: a role and its parts.
 
     Example:
@@ -147,8 +145,7 @@ class Message:
         return cls("tool", (Part.tool_result(result, id),))
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens that the provider bills for one call.
 
     The rule of the GenAI conventions: `input_tokens` includes cache reads and writes, `output_tokens` includes
@@ -176,8 +173,8 @@ class Usage:
     audio_input: int | None = None
     audio_output: int | None = None
 
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(*(_sum(getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__))
+    def __add__(self, other: Usage) -> Usage:  # type: ignore[override]
+        return Usage(*map(_sum, self, other))
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

@@ -8,7 +8,9 @@ stream has ended, so that a piece costs the traced program next to nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from types import GeneratorType
 from typing import Any, cast
 
 from opentelemetry.context import Context
@@ -38,7 +40,7 @@ class Pieces:
         is_whole: The one piece is the reply itself (a JSON body read in chunks).
     """
 
-    __slots__ = ("_fold", "_response", "_where", "digest", "is_hidden", "is_whole", "items", "limit", "operation")
+    __slots__ = ("_fold", "_response", "digest", "is_hidden", "is_whole", "items", "limit", "operation", "where")
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class Pieces:
         self.limit = limit
         self.is_hidden = is_hidden
         self.digest = digest
-        self._where = where
+        self.where = where
         self._fold = fold
         self._response = response
 
@@ -82,7 +84,7 @@ class Pieces:
                 items.append(item)
             return self.is_hidden is not None and self.is_hidden(item)
         except Exception as error:  # noqa: BLE001 (a plugin's function)
-            guard.report(self._where, error)
+            guard.report(self.where, error)
             return False
 
     def end(self, outcome: str | None = None, error: BaseException | None = None) -> None:
@@ -94,7 +96,7 @@ class Pieces:
         try:
             values = self._values()
         except BaseException as problem:  # noqa: BLE001 (pieces of any shape)
-            guard.report(f"{self._where}: fold", problem)
+            guard.report(f"{self.where}: fold", problem)
         finally:
             self.items = []
             if error is not None:
@@ -116,65 +118,68 @@ class Pieces:
         return self._response(self._fold(self.items)) if self._fold is not None else None
 
 
-class TracedIterator:
-    """Stands in a stream object for the iterator that it holds."""
+#: The pieces that a generator made by `watch` takes, for the stream object whose close must end them.
+_watched: weakref.WeakKeyDictionary[Any, Pieces] = weakref.WeakKeyDictionary()
 
-    __slots__ = ("__weakref__", "_next", "_pieces", "_source")
 
-    def __init__(self, source: Any, pieces: Pieces) -> None:
-        self._source = source
-        self._next = source.__next__
-        self._pieces = pieces
+def watch(source: Iterator[Any], pieces: Pieces) -> Iterator[Any]:
+    """A generator that stands in a stream object for the iterator `source` that it holds."""
+    generator = _watch(source, pieces)
+    _watched[generator] = pieces
+    return generator
 
-    def __iter__(self) -> TracedIterator:
-        return self
 
-    def __next__(self) -> Any:
-        pieces = self._pieces
-        while True:
-            try:
-                item = self._next()
-            except StopIteration:
-                pieces.end()
-                raise
-            except BaseException as error:
-                pieces.end(error=error)
-                raise
-            if not pieces.take(item):
-                return item
+def watched(iterator: Any) -> Pieces | None:
+    """The pieces of an iterator that stands in a stream object by our doing; None for any other."""
+    if isinstance(iterator, TracedAsyncIterator):
+        return iterator.pieces
+    return _watched.get(iterator) if type(iterator) is GeneratorType else None
 
-    def close(self) -> None:
-        """Closes the source, as the generator in whose place this stands would."""
+
+def _watch(source: Iterator[Any], pieces: Pieces) -> Iterator[Any]:
+    """Resumed for every piece, hence flat: a piece that is neither the first nor hidden costs one call, of `digest`."""
+    items, digest, is_hidden = pieces.items, pieces.digest, pieces.is_hidden
+    try:
+        for item in source:
+            if items and is_hidden is None and digest is not None:
+                try:
+                    kept = digest(item)
+                    if kept is not None:
+                        items.append(kept)
+                except Exception as error:  # noqa: BLE001 (a plugin's function)
+                    guard.report(pieces.where, error)
+            elif pieces.take(item):
+                continue
+            yield item
+    except GeneratorExit:
+        close = getattr(source, "close", None)
         try:
-            close = getattr(self._source, "close", None)
             if close is not None:
                 close()
         finally:
-            self._pieces.end("closed")
-
-    def ended(self) -> None:
-        """The stream object was closed."""
-        self._pieces.end("closed")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+            pieces.end("closed")
+        raise
+    except BaseException as error:
+        pieces.end(error=error)
+        raise
+    pieces.end()
 
 
 class TracedAsyncIterator:
     """Stands in a stream object for the asynchronous iterator that it holds."""
 
-    __slots__ = ("__weakref__", "_next", "_pieces", "_source")
+    __slots__ = ("__weakref__", "_next", "_source", "pieces")
 
     def __init__(self, source: Any, pieces: Pieces) -> None:
         self._source = source
         self._next = source.__anext__
-        self._pieces = pieces
+        self.pieces = pieces
 
     def __aiter__(self) -> TracedAsyncIterator:
         return self
 
     async def __anext__(self) -> Any:
-        pieces = self._pieces
+        pieces = self.pieces
         while True:
             try:
                 item = await self._next()
@@ -194,11 +199,7 @@ class TracedAsyncIterator:
             if close is not None:
                 await close()
         finally:
-            self._pieces.end("closed")
-
-    def ended(self) -> None:
-        """The stream object was closed."""
-        self._pieces.end("closed")
+            self.pieces.end("closed")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
