@@ -160,7 +160,7 @@ class TracedFunction:
     def _coroutine(
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Coroutine[Any, Any, Any]:
-        coroutine = cast(CoroutineType[Any, Any, Any], self._traced(wrapped, instance, args, kwargs))
+        coroutine = cast("CoroutineType[Any, Any, Any]", self._traced(wrapped, instance, args, kwargs))
         coroutine.__name__, coroutine.__qualname__ = wrapped.__name__, wrapped.__qualname__
         return coroutine
 
