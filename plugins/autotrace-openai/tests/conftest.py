@@ -72,6 +72,67 @@ APIS = {
 }
 
 
+#: The HTTP library of this version of the SDK: httpx, or httpx2 from 3.0.
+http: Any = importlib.import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+
+
+class _BrokenBody(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[misc]
+    """A body that raises after its first bytes."""
+
+    def __init__(self, source: Any, error: BaseException) -> None:
+        self._source = source
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield next(iter(self._source))
+        raise self._error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield await anext(aiter(self._source))
+        raise self._error
+
+    def close(self) -> None:
+        self._source.close()
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+
+
+class _Transport(http.HTTPTransport):  # type: ignore[misc]
+    """Sends every request to the server, whatever host it names, and raises what it is told to."""
+
+    def __init__(self, server: OpenAIServer, error: BaseException | None, body_error: BaseException | None) -> None:
+        super(type(self), self).__init__(verify=False)
+        self._port = int(server.azure_endpoint.rpartition(":")[2])
+        self._error = error
+        self._body_error = body_error
+
+    def _there(self, request: Any) -> Any:
+        if self._error is not None:
+            raise self._error
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
+        return request
+
+    def _back(self, response: Any) -> Any:
+        if self._body_error is not None:
+            response.stream = _BrokenBody(response.stream, self._body_error)
+        return response
+
+    def handle_request(self, request: Any) -> Any:
+        return self._back(super().handle_request(self._there(request)))
+
+
+class _AsyncTransport(http.AsyncHTTPTransport):  # type: ignore[misc]
+    """The same for async clients."""
+
+    __init__ = _Transport.__init__
+    _there = _Transport._there
+    _back = _Transport._back
+
+    async def handle_async_request(self, request: Any) -> Any:
+        return self._back(await super().handle_async_request(self._there(request)))
+
+
 class Sdk:
     """The OpenAI SDK, sync or async.
 
@@ -97,6 +158,25 @@ class Sdk:
         client = getattr(openai, ("Async" if self.is_async else "") + kind)(http_client=http_client, **options)
         self._clients.append(client)
         return client
+
+    def elsewhere(
+        self,
+        base_url: str = "https://api.openai.com/v1",
+        *,
+        error: BaseException | None = None,
+        body_error: BaseException | None = None,
+        **options: Any,
+    ) -> Any:
+        """A client of another host, whose requests reach the server all the same.
+
+        Args:
+            base_url: The host.
+            error: Raised in place of sending.
+            body_error: Raised after the first bytes of a reply.
+        """
+        kind = _AsyncTransport if self.is_async else _Transport
+        transport = kind(self.server, error, body_error)
+        return self.new(transport=transport, base_url=base_url, **options)
 
     def method(self, name: str, client: Any = None) -> Callable[..., Any]:
         """A method of the client by its dotted name; the test is skipped where this version has none."""
@@ -294,7 +374,8 @@ def _from_store(span: Any, trace: Any) -> Recorded:
     return Recorded(
         span.name,
         payload.kind,
-        span.status,
+        # The store tells cancelled and closed from unset; a span's own status knows neither.
+        span.status if span.status in ("ok", "error") else "unset",
         payload.message,
         payload.attributes,
         [(event["name"], event["attributes"]) for event in payload.events],
@@ -395,8 +476,12 @@ def api(request: pytest.FixtureRequest, sdk: Sdk) -> Api:
 def _classes() -> list[type]:
     """The SDK's classes that a patch might touch. Those of pydantic change by themselves."""
     modules = ["_base_client", "_client", "_streaming", "_response", "_legacy_response", "lib.azure", "resources"]
-    names = [f"openai.{name}" for name in modules] + [name for name in sys.modules if name.startswith("openai.resources")]
-    found = {value for name in names for value in vars(importlib.import_module(name)).values() if isinstance(value, type)}
+    names = [f"openai.{name}" for name in modules] + [
+        name for name in sys.modules if name.startswith("openai.resources")
+    ]
+    found = {
+        value for name in names for value in vars(importlib.import_module(name)).values() if isinstance(value, type)
+    }
     return [kind for kind in found if kind.__module__.startswith("openai") and not hasattr(kind, "model_fields")]
 
 

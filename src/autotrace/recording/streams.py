@@ -157,7 +157,7 @@ def _watch(source: Iterator[Any], pieces: Pieces) -> Iterator[Any]:
             if close is not None:
                 close()
         finally:
-            pieces.end("closed")
+            pieces.end("abandoned")  # the stream's own close has ended them before
         raise
     except BaseException as error:
         pieces.end(error=error)
