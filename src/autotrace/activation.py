@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .recording.recorder import Recorder
 
 logger = logging.getLogger("autotrace")
-logger.addHandler(logging.NullHandler())
 
 #: Seconds that the exit of a process may wait for delivery; the rest stays in the journal for the next process.
 EXIT_TIMEOUT = 2.0
@@ -57,7 +56,7 @@ class Activation:
             self._config = settings.load(self.arguments, self.framework_arguments)
             guard.strict = self._config.strict
             for problem in self._config.problems:
-                logger.warning("%s", problem)
+                guard.tell(problem)
         return self._config
 
     def provider(self) -> TracerProvider:

@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 
 from .destinations import Destination
 from .journal import journals_in
+from .segments import segment_names
 from .shipping import Shipping
 
 logger = logging.getLogger("autotrace")
@@ -213,7 +214,7 @@ class Drainer:
 
     def _adopt(self, process: _Process, deadline: float) -> bool:
         done = True
-        for name in process.shipping.orphans():
+        for name in segment_names(self.folder):
             done = process.shipping.ship_orphan(name, deadline) and done
             if process.woken:  # this process's own records come first
                 process.woken = False

@@ -9,11 +9,13 @@ the status, or null), scope, scope_version, attributes, events ([{name, time, at
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanKind, StatusCode
+
+if TYPE_CHECKING:  # the journal imports this module, and works without the SDK
+    from opentelemetry.sdk.trace import Event, ReadableSpan
 
 # The name of an enum's member takes longer to ask for than to look up.
 _KINDS = {kind: kind.name.lower() for kind in SpanKind}

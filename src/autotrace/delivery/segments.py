@@ -203,11 +203,10 @@ def parse(data: bytes, offset: int) -> Batch:
     """
     lines = data.split(b"\n")
     # Ends first: they tell which starts need not be looked at.
-    ends = {line: _record(line) for line in lines if len(line) > _BODY and line[_KIND] == _END}
-    ended = {line[_IDS:_BODY] for line, record in ends.items() if record is not None}
+    ends = [_record(line) if line[_KIND : _IDS - 1] == b"E" else None for line in lines]
+    ended = {line[_IDS:_BODY] for line, record in zip(lines, ends, strict=True) if record is not None}
     records, damaged = [], 0
-    for line in lines:
-        record = ends.get(line)
+    for line, record in zip(lines, ends, strict=True):
         if record is None:
             if line[_IDS:_BODY] in ended and line[_KIND] == _START:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from .cursors import Cursors
@@ -55,13 +55,8 @@ class Shipping:
                 done = self._ship(name, True, deadline) and done
         return done
 
-    def orphans(self) -> Iterator[SegmentName]:
-        """The segments that other processes have written, oldest first."""
-        own = {journal.process for journal in journals_in(self.folder)}
-        return (name for name in segment_names(self.folder) if name.process not in own)
-
     def ship_orphan(self, name: SegmentName, deadline: float) -> bool:
-        """Delivers a segment whose writer is gone; False when something of it remains to be done."""
+        """Delivers a segment if its writer is gone; False when something of it remains to be done."""
         return self._ship(name, False, deadline)
 
     def sweep(self) -> None:

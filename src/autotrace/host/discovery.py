@@ -6,7 +6,6 @@ uses no framework pays for nothing. No lock is held while a plugin's code runs, 
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from importlib.machinery import PathFinder
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from .plugins import InstalledPlugin
-
-logger = logging.getLogger("autotrace")
 
 GROUP = "autotrace"
 #: The toggle of context in threads, which is no plugin.
@@ -42,7 +39,6 @@ class Host:
         self._provider = provider
         self._plugins: list[InstalledPlugin] | None = None
         self._watched: dict[str, list[InstalledPlugin]] = {}
-        self._told: set[str] = set()
         self._manager: Any = None
         self.redactors: list[Any] = []
 
@@ -119,7 +115,6 @@ class Host:
 
     def _wake(self, plugin: InstalledPlugin) -> None:
         config = self._config()
-        self._tell(config.problems)
         if (
             config.is_disabled(plugin.name)
             or config.is_disabled(plugin.module)
@@ -132,18 +127,21 @@ class Host:
         reason = plugin.unsupported()
         if reason is not None:
             plugin.state, plugin.reason = "unsupported", reason
-            self._tell([reason + ": its calls are not traced"])
+            guard.tell(reason + ": its calls are not traced")
             return
         if not plugin.is_loaded:
             plugin.load(self._register, self.redactors)
-            self._tell(config.unclaimed({name for known in self.discover() for name in known.names()} | {THREADING}))
+            known = {name for installed in self.discover() for name in installed.names()}
+            for problem in config.unclaimed(known | {THREADING, "autotrace"}):
+                guard.tell(problem)
         plugin.state, plugin.reason = "active", ""
         self._follow_threads(not config.is_disabled(THREADING))
         for traced in plugin.frameworks:
             if config.framework(traced.instrumentation.name).disabled:
                 traced.switch_off()
             else:
-                self._tell(traced.switch_on(config, self._provider()))
+                for problem in traced.switch_on(config, self._provider()):
+                    guard.tell(problem)
 
     def _switch_off(self, plugin: InstalledPlugin) -> None:
         for traced in plugin.frameworks:
@@ -180,14 +178,6 @@ class Host:
 
         with guard("context in threads"):
             (follow if wanted else unfollow)()
-
-    def _tell(self, problems: Any) -> None:
-        """Logs each problem once."""
-        for problem in problems:
-            text = str(problem)
-            if text not in self._told:
-                self._told.add(text)
-                logger.warning("%s", text)
 
     def knows(self, framework: str) -> bool:
         """Whether an installed plugin goes by this name."""

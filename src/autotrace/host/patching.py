@@ -37,7 +37,7 @@ class AppliedPatch:
 
     def __init__(self, module: str, target: str, wrapper: Wrapper) -> None:
         self.label = f"{module}.{target}"
-        self._owner, self._name = _resolve(module, target)
+        self._owner, self._name = resolve(module, target)
         self._held = vars(self._owner).get(self._name, _MISSING)
         self._wrapper = wrapper
         self.original = inspect.getattr_static(self._owner, self._name)
@@ -86,8 +86,12 @@ class AppliedPatch:
         return False
 
 
-def _resolve(module: str, target: str) -> tuple[Any, str]:
-    """The object that holds the function, and the function's name in it."""
+def resolve(module: str, target: str) -> tuple[Any, str]:
+    """The object that holds the function, and the function's name in it.
+
+    Raises:
+        MissingTarget: The module has no such function.
+    """
     owner: Any = sys.modules[module]
     *path, name = target.split(".")
     try:

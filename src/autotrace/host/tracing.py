@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from ..recording.privacy import Policy
 from ..recording.recorder import Recorder
 from ..recording.semconv import SCHEMA_URL
 from .instrumentation import Event, Instrumentation, Patch, StreamClass
-from .patching import AppliedPatch, MissingTarget
+from .patching import AppliedPatch, MissingTarget, resolve
 
 Target = Patch | StreamClass | Event
 
@@ -143,7 +142,7 @@ class TracedFramework:
         self._functions.append(function)
 
     def _function(self, label: str, target: Patch | Event) -> TracedFunction | ObservedFunction:
-        original = functools.reduce(inspect.getattr_static, target.target.split("."), sys.modules[target.module])
+        original = inspect.getattr_static(*resolve(target.module, target.target))
         original = getattr(original, "__func__", original)  # a static or class method
         if isinstance(target, Event):
             return ObservedFunction(label, target.name, target.describe, original)

@@ -17,6 +17,8 @@ from .streams import Pieces
 
 #: Bytes of a body that are noted; a longer one (a sound file) is told by its size alone.
 LIMIT = 16_000_000
+#: How a stream of events ends whose server says that nothing follows.
+_LAST_EVENTS = (b"data: [DONE]\n\n", b"data: [DONE]\r\n\r\n", b"data: [DONE]\n", b"data: [DONE]")
 
 
 class Body:
@@ -48,7 +50,10 @@ class Body:
             return
         try:
             if self.size <= LIMIT:
-                fill(pieces, b"".join(self._chunks), self._headers)
+                data = _inflated(b"".join(self._chunks), self._headers)
+                fill(pieces, data, self._headers)
+                if outcome == "closed" and data.endswith(_LAST_EVENTS):
+                    outcome = None  # a client that has met the last event need not read on to the end
         except Exception as problem:  # noqa: BLE001 (bytes of any shape)
             guard.report("response body", problem)
         self._chunks = []
@@ -62,19 +67,18 @@ class Body:
 
 
 def fill(pieces: Pieces, data: bytes, headers: Any) -> None:
-    """Gives `pieces` what a body holds: the events of a stream, or the one reply."""
+    """Gives `pieces` what a body, already unpacked, holds: the events of a stream, or the one reply."""
     pieces.items = decoded(data, headers)
     pieces.is_whole = not _is_event_stream(headers)
 
 
 def decoded(data: bytes, headers: Any) -> list[Any]:
-    """The JSON values in a body: one for JSON, one an event for an event stream, none for anything else.
+    """The JSON values in an unpacked body: one for JSON, one an event for an event stream, none for anything else.
 
     A body that was cut off gives the whole events that it holds.
     """
     if not data or not _is_text(headers):
         return []
-    data = _inflated(data, str(headers.get("content-encoding", "")).strip().lower())
     if not _is_event_stream(headers):
         try:
             return [orjson.loads(data)]
@@ -99,8 +103,9 @@ def _is_text(headers: Any) -> bool:
     return "json" in kind or "event-stream" in kind
 
 
-def _inflated(data: bytes, encoding: str) -> bytes:
+def _inflated(data: bytes, headers: Any) -> bytes:
     """`data` without its content encoding; what needs more than the standard library stays unread."""
+    encoding = str(headers.get("content-encoding", "")).strip().lower()
     if encoding in ("", "identity"):
         return data
     if encoding in ("gzip", "deflate"):

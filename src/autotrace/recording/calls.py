@@ -220,7 +220,9 @@ class TracedFunction:
                 return result
         kind = type(result)
         if kind is CoroutineType:
-            return self._awaited(operation, amendment, result)
+            coroutine = cast("CoroutineType[Any, Any, Any]", self._awaited(operation, amendment, result))
+            coroutine.__name__, coroutine.__qualname__ = result.__name__, result.__qualname__
+            return coroutine
         if kind is GeneratorType:
             return relay(cast(Generator[Any, Any, Any], result), self._pieces(operation, amendment))
         if kind is AsyncGeneratorType:
@@ -246,8 +248,7 @@ class TracedFunction:
     def _follow_body(self, operation: Operation | Contribution, amendment: Amendment | None, response: Any) -> None:
         pieces = self._pieces(operation, amendment)
         if response.is_stream_consumed or response.is_closed:
-            headers = {key: value for key, value in response.headers.items() if key.lower() != "content-encoding"}
-            bodies.fill(pieces, response.content, headers)  # `content` is unpacked already
+            bodies.fill(pieces, response.content, response.headers)
             pieces.end()
         else:
             bodies.follow(response, pieces)

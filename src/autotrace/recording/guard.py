@@ -35,6 +35,14 @@ class Guard:
     def __init__(self) -> None:
         self.strict = False
         self.failures: dict[str, Failure] = {}
+        self._told: set[str] = set()
+
+    def tell(self, problem: object) -> None:
+        """Logs what the user should know and can mend, such as a setting that cannot be used: once."""
+        text = str(problem)
+        if text not in self._told:
+            self._told.add(text)
+            logger.warning("%s", text)
 
     def report(self, where: str, error: BaseException) -> None:
         """Counts an error of ours, and logs the first of its place.
@@ -69,6 +77,7 @@ class Guard:
         """Forgets everything (for tests)."""
         self.strict = False
         self.failures.clear()
+        self._told.clear()
 
 
 def position(error: BaseException) -> str:

@@ -154,6 +154,8 @@ class Operation:
         self._end(outcome, None)
 
     def __del__(self) -> None:
+        if self._key not in _open:
+            return
         try:
             self._end("abandoned", None)
         except Exception as error:  # noqa: BLE001 (the interpreter may be half gone)

@@ -57,6 +57,8 @@ USAGE: Final[Mapping[str, tuple[str, ...]]] = {
     "audio_output": ("gen_ai.usage.audio.output_tokens",),
 }
 
+_USAGE_KEYS: Final = tuple(USAGE[name] for name in Usage._fields)
+
 #: Operations that ask a model and may carry usage: they nest as one (recording/usage.py).
 MODEL_OPERATIONS: Final = frozenset(
     {
@@ -113,8 +115,9 @@ def request_attributes(operation: str, provider: str, values: RequestValues, pol
         found[SERVER_ADDRESS] = host
         if port:
             found[SERVER_PORT] = port
-    _put(found, OUTPUT_TYPE, values.get("output_type"))
-    _put(found, CONVERSATION, values.get("session"))
+    for key, name in _REQUEST_TEXTS:
+        if key in values:
+            _put(found, name, values[key])  # type: ignore[literal-required]
     for name, value in values.get("parameters", {}).items():
         _put(found, "gen_ai.request." + name, value)
     if policy.keeps_content:
@@ -122,6 +125,10 @@ def request_attributes(operation: str, provider: str, values: RequestValues, pol
     for name, value in values.get("attributes", {}).items():
         _put(found, name, value)
     return found
+
+
+#: Values of a request that are attributes as they are.
+_REQUEST_TEXTS: Final = (("output_type", OUTPUT_TYPE), ("session", CONVERSATION))
 
 
 def _content(found: dict[str, Any], values: RequestValues, policy: Policy) -> None:
@@ -163,8 +170,7 @@ def response_attributes(values: ResponseValues, policy: Policy) -> dict[str, Any
 def usage_attributes(usage: Usage) -> dict[str, int]:
     """`gen_ai.usage.*`, in tokens. A figure that is no count (a provider's joke) is left out."""
     found: dict[str, int] = {}
-    for name, keys in USAGE.items():
-        count = getattr(usage, name)
+    for count, keys in zip(usage, _USAGE_KEYS, strict=True):
         if type(count) is int and count >= 0:
             for key in keys:
                 found[key] = count
@@ -178,8 +184,7 @@ def _value(found: dict[str, Any], name: str, value: Any, policy: Policy) -> None
 
 
 def _put(found: dict[str, Any], name: str, value: Any) -> None:
-    if value is None:
-        return
-    known = scalar(value)
-    if known is not None:
-        found[name] = known
+    if value is not None:
+        known = scalar(value)
+        if known is not None:
+            found[name] = known

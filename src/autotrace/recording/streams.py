@@ -224,7 +224,7 @@ def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -
         try:
             item = resume(value)
         except StopIteration as stop:
-            pieces.end()
+            pieces.end("closed" if isinstance(value, GeneratorExit) else None)
             return stop.value
         except BaseException as error:
             pieces.end(error=error)
@@ -235,15 +235,7 @@ def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -
         try:
             value = yield item
             resume = source.send
-        except GeneratorExit:
-            token = enter(context)
-            try:
-                source.close()
-            finally:
-                leave(token)
-                pieces.end("closed")
-            raise
-        except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on to the source)
+        except BaseException as error:  # noqa: BLE001 (thrown in, a close among it, handed on to the source)
             resume, value = source.throw, error
 
 

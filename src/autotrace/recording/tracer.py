@@ -86,6 +86,8 @@ class RecordedSpan(trace.Span):
         self.links: list[Link] = []
         self.dropped = 0
         self._context = context
+        #: Trace id and span id in hexadecimal digits, a space between them: how the journal names it.
+        self.key = f"{context.trace_id:032x} {context.span_id:016x}"
 
     def get_span_context(self) -> SpanContext:
         """Its ids."""

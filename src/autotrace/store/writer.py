@@ -23,6 +23,8 @@ logger = logging.getLogger("autotrace")
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 30.0
+#: What every SQLite database begins with.
+_MAGIC = b"SQLite format 3\0"
 _NAMES = ", ".join(("id", *COLUMNS))
 _MARKS = ", ".join("?" * (len(COLUMNS) + 1))
 # A span that is there already keeps its id: REPLACE takes the row away and puts the new one in its place.
@@ -190,8 +192,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Raises:
         StoreTooNew: A newer autotrace wrote it.
-        sqlite3.Error: It is no database, or cannot be opened.
+        StoreCorrupt: It is no database.
+        sqlite3.Error: It is damaged, or cannot be opened.
     """
+    # Before SQLite looks, which would delete the log that lies beside it.
+    with path.open("rb") as file:
+        magic = file.read(len(_MAGIC))
+    if magic and magic != _MAGIC:
+        raise StoreCorrupt(f"{path} is damaged: file is not a database")
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=16
     )
