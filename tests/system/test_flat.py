@@ -6,7 +6,7 @@ import json
 
 from .conftest import Program
 
-#: 50,000 calls take a minute: `FLAT_CALLS=50000` in the environment does that.
+#: 50,000 calls take minutes: `FLAT_CALLS=50000` in the environment does that.
 MEASURE = """
 import gc, json, resource, threading
 import autotrace
@@ -32,7 +32,7 @@ def figures():
     autotrace.flush()
     return {"rss": rss(), "threads": threading.active_count(), "files": len(os.listdir("/proc/self/fd"))}
 
-calls = int(os.environ.get("FLAT_CALLS", "6000"))
+calls = int(os.environ.get("FLAT_CALLS", "2000"))
 def work(count):
     for number in range(count):
         ask_model(f"question {number}")

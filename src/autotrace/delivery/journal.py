@@ -169,6 +169,7 @@ class Journal:
         segment.size += written
         if written != len(line):
             segment.torn = segment.torn or written > 0
+            segment.wasted += written
             self._append_slowly(process, line)
 
     def _append_slowly(self, process: _Process, line: bytes) -> None:

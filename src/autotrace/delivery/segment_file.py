@@ -31,6 +31,8 @@ class SegmentFile:
         self.file = -1
         #: Whether the last line lacks its newline.
         self.torn = False
+        #: Bytes of lines that were written in part.
+        self.wasted = 0
         path = folder / name.file
         # It gets its name when it is locked and has a header: nobody ever sees it without.
         unnamed = path.with_suffix(".new")
@@ -52,8 +54,12 @@ class SegmentFile:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether nothing has been appended to it yet."""
-        return self.size <= self._begun
+        """Whether no whole line has been appended to it yet.
+
+        A part of one is no reason to hope for more from the next file: where no file may grow to the length of a
+        line, that hope would never end.
+        """
+        return self.size - self.wasted <= self._begun
 
     def write(self, line: bytes) -> bool:
         """Appends a line; False when a part of it was written: then it has to be written again.
@@ -66,6 +72,8 @@ class SegmentFile:
         self.size += written
         if written:
             self.torn = written != len(data)
+        if written != len(data):
+            self.wasted += written
         return written == len(data)
 
     def is_deleted(self) -> bool:
