@@ -47,14 +47,10 @@ class Activation:
         return self.openai_activated_ms - self.openai_ms
 
 
-def measure(
-    bench: Bench, setups: Sequence[Setup], runs: int, seconds_each: float, folder: Path
-) -> list[Activation]:
+def measure(bench: Bench, setups: Sequence[Setup], runs: int, seconds_each: float, folder: Path) -> list[Activation]:
     """Time four programs under each setup, in turn: `runs` times, fewer once `seconds_each` are used up."""
     programs = {
-        (setup.name, name): (setup, code)
-        for setup in setups
-        for name, code in _programs(setup.activation).items()
+        (setup.name, name): (setup, code) for setup in setups for name, code in _programs(setup.activation).items()
     }
     times: dict[tuple[str, str], list[float]] = {key: [] for key in programs}
     with tempfile.TemporaryDirectory(dir=folder) as home:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -57,6 +58,12 @@ def prepare(setup: Setup, pins: Mapping[str, str]) -> dict[str, str]:
 def pins_of(versions: Mapping[str, str]) -> dict[str, str]:
     """The versions, among those of the baseline's environment, that the other environments must share."""
     return {name: versions[name] for name in PINNED if name in versions}
+
+
+def fingerprint(setup: Setup) -> str:
+    """A digest of the sources that are installed in editable mode: the same before and after a sound run."""
+    sources = sorted(source for project in setup.projects for source in (project / "src").rglob("*.py"))
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def _stamp(setup: Setup, pins: Mapping[str, str]) -> str:

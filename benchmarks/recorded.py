@@ -44,9 +44,7 @@ def _in_mlflow(database: Path) -> Recorded:
 
 def _in_autotrace(home: Path, python: Path, environment: Mapping[str, str]) -> Recorded:
     command = [str(python), "-m", "autotrace", "traces", "--json", "--limit", "1000000"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=home, env=dict(environment), check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, cwd=home, env=dict(environment), check=False)
     if done.returncode:
         raise RuntimeError(f"autotrace traces failed: {done.stderr.strip()[-400:]}")
     traces = json.loads(done.stdout)

@@ -52,6 +52,7 @@ class Report:
     runs: Sequence[Run]
     activations: Sequence[Activation]
     switched_off: Mapping[str, Any] | None
+    changed: Sequence[str] = ()
 
     def markdown(self) -> str:
         """The whole report."""
@@ -67,9 +68,8 @@ class Report:
             f"{machine['system']}, {machine['python']}. Rounds: {self.rounds}, interleaved; every figure is "
             "the median over the rounds, and brackets hold the smallest and the largest."
         )
-        missing = [
-            f"- {_title(name)} was not measured: {_short(why)}" for name, why in self.unavailable.items()
-        ]
+        missing = [f"- {_title(name)} was not measured: {last_line(why)}" for name, why in self.unavailable.items()]
+        missing += [f"- **The sources of {_title(name)} changed during the run.**" for name in self.changed]
         return "\n".join([origin, *(["", *missing] if missing else [])])
 
     def _activation_table(self) -> str:
@@ -126,9 +126,7 @@ class Report:
             f"- a bound method kept from when it was on: {off['held_off_added_ns'] / 1000:.3f} µs",
         ]
         if off["on_untraced_added_ns"] is not None:
-            lines.append(
-                f"- switched on, a request that is not traced: {off['on_untraced_added_ns'] / 1000:.3f} µs"
-            )
+            lines.append(f"- switched on, a request that is not traced: {off['on_untraced_added_ns'] / 1000:.3f} µs")
         return "\n".join(lines)
 
     def _versions_table(self) -> str:
@@ -138,9 +136,7 @@ class Report:
             if setup.name in self.versions:
                 versions = self.versions[setup.name]
                 shown = setup.shown or ("openai", "pydantic", "httpx2")
-                rows.append(
-                    [setup.title, _list([f"{name} {versions[name]}" for name in shown if name in versions])]
-                )
+                rows.append([setup.title, _list([f"{name} {versions[name]}" for name in shown if name in versions])])
         same = all(
             versions.get(name) == shared.get(name)
             for versions in self.versions.values()
@@ -170,9 +166,7 @@ def write(page: Path, markdown: str) -> None:
 
 
 def _case_table(case: str, runs: Sequence[Run]) -> str:
-    by_setup = {
-        setup: [run for run in runs if (run.case, run.setup) == (case, setup)] for setup in _names(runs)
-    }
+    by_setup = {setup: [run for run in runs if (run.case, run.setup) == (case, setup)] for setup in _names(runs)}
     walls = {setup: _added(of, by_setup["none"], "wall_p50_ns") for setup, of in by_setup.items()}
     processors = {setup: _added(of, by_setup["none"], "cpu_ns") for setup, of in by_setup.items()}
     rows = []
@@ -253,8 +247,9 @@ def _decimal(value: float) -> str:
     return f"{value:,.1f}"
 
 
-def _short(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
+def last_line(reason: object) -> str:
+    """The last line of a reason, which in a traceback is the one that says what happened."""
+    lines = [line for line in str(reason).splitlines() if line.strip()]
     return lines[-1].strip()[:200] if lines else "no reason given"
 
 

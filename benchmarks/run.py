@@ -50,11 +50,13 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> report.Report:
     ready, versions, unavailable = _prepare(bench, arguments.setups)
     rounds = 1 if arguments.quick else arguments.rounds
     seconds = 0.5 if arguments.quick else SECONDS
+    before = _fingerprints(ready)
     runs = _runs(bench, ready, rounds, seconds, unavailable)
     ready = [setup for setup in ready if setup.name not in unavailable]
     _say("activation")
     start_runs, start_seconds = (3, 1.0) if arguments.quick else (ACTIVATION_RUNS, ACTIVATION_SECONDS)
     activations = activation.measure(bench, ready, start_runs, start_seconds, folder)
+    switched_off = _switched_off(bench, ready)
     return report.Report(
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         machine=machine.describe(),
@@ -63,13 +65,16 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> report.Report:
         rounds=rounds,
         runs=runs,
         activations=activations,
-        switched_off=_switched_off(bench, ready),
+        switched_off=switched_off,
+        changed=[name for name, digest in _fingerprints(ready).items() if digest != before[name]],
     )
 
 
-def _prepare(
-    bench: Bench, wanted: list[Setup]
-) -> tuple[list[Setup], dict[str, dict[str, str]], dict[str, str]]:
+def _fingerprints(setups: list[Setup]) -> dict[str, str]:
+    return {setup.name: environments.fingerprint(setup) for setup in setups}
+
+
+def _prepare(bench: Bench, wanted: list[Setup]) -> tuple[list[Setup], dict[str, dict[str, str]], dict[str, str]]:
     """Install and try each setup. A setup that fails is named with its reason and left out."""
     versions: dict[str, dict[str, str]] = {}
     unavailable: dict[str, str] = {}
@@ -81,7 +86,7 @@ def _prepare(
             seen = bench.try_out(setup)
         except SetupUnavailableError as error:
             unavailable[setup.name] = str(error)
-            _say(f"  left out: {error}")
+            _say(f"  left out: {report.last_line(error)}")
             continue
         versions[setup.name] = installed
         _say(f"  a trial recorded {seen.spans} spans, {seen.complete} of them complete")
@@ -90,9 +95,7 @@ def _prepare(
     return [setup for setup in wanted if setup.name in versions], versions, unavailable
 
 
-def _runs(
-    bench: Bench, setups: list[Setup], rounds: int, seconds: float, unavailable: dict[str, str]
-) -> list[Run]:
+def _runs(bench: Bench, setups: list[Setup], rounds: int, seconds: float, unavailable: dict[str, str]) -> list[Run]:
     """Measure round by round; in a round the setups take turns at each case, so that drift hits all alike."""
     runs: list[Run] = []
     for number in range(1, rounds + 1):
@@ -104,7 +107,7 @@ def _runs(
                     run = bench.measure(setup, case, number, seconds)
                 except SetupUnavailableError as error:
                     unavailable[setup.name] = f"failed during {case}: {error}"
-                    _say(f"{setup.name} is left out from here on: {error}")
+                    _say(f"{setup.name} is left out from here on: {report.last_line(error)}")
                     continue
                 runs.append(run)
                 _say(f"round {number} {case} {setup.name}: {_brief(run)}")
@@ -125,15 +128,13 @@ def _switched_off(bench: Bench, setups: list[Setup]) -> dict[str, Any] | None:
             try:
                 return bench.script(setup, "switched_off.py")
             except SetupUnavailableError as error:
-                _say(f"  not measured: {error}")
+                _say(f"  not measured: {report.last_line(error)}")
     return None
 
 
 def _arguments() -> argparse.Namespace:
     names = [setup.name for setup in SETUPS]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--setups", type=_setups, default=list(SETUPS), metavar="A,B", help=f"some of {','.join(names)}"
     )
@@ -141,12 +142,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="one short round: tells whether it works, not how fast it is"
     )
-    parser.add_argument(
-        "--refresh", action="store_true", help="make the environments anew, with the newest versions"
-    )
-    parser.add_argument(
-        "--write", type=Path, metavar="PAGE", help="put the tables between the markers of this page"
-    )
+    parser.add_argument("--refresh", action="store_true", help="make the environments anew, with the newest versions")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables between the markers of this page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file")
     return parser.parse_args()
 

@@ -38,9 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("/v1/traces"):
-            self.server.keep(
-                gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-            )
+            self.server.keep(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
         self._answer()
 
     def do_GET(self) -> None:

@@ -26,7 +26,7 @@ LookUp = Callable[[], Callable[..., Any]]
 OPTIONS = FinalRequestOptions.construct(method="get", url="/models")
 
 
-def do_nothing(self: Any, *args: Any, **kwargs: Any) -> None:
+def do_nothing(self: Any, cast_to: Any, options: Any, **kwargs: Any) -> None:
     """Stands where the plugin expects the framework's function."""
 
 

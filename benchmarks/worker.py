@@ -68,9 +68,7 @@ class Calls:
 
     def chat(self) -> None:
         """One chat call."""
-        self._client.chat.completions.create(
-            model=workload.MODEL, messages=workload.MESSAGES, temperature=0.2
-        )
+        self._client.chat.completions.create(model=workload.MODEL, messages=workload.MESSAGES, temperature=0.2)
 
     def stream(self) -> None:
         """One streamed chat call, consumed to the end."""

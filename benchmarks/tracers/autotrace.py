@@ -1,8 +1,7 @@
 """autotrace: the single import; spans go to the journal and from there to SQLite, under AUTOTRACE_HOME."""
 
-import autotrace.auto
-
 import autotrace
+import autotrace.auto
 
 
 def flush() -> None:

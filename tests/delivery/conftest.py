@@ -38,8 +38,16 @@ resource = Resource({"service.name": "child", "process.pid": os.getpid()})
 journal = Journal(home, resource.attributes)
 drainer = Drainer(journal.folder, [StoreDestination(home / "traces.db")])
 
+class Ids:  # `random`, that OpenTelemetry uses, repeats itself after a fork without hooks
+    def generate_trace_id(self):
+        return int.from_bytes(os.urandom(16), "big")
+    def generate_span_id(self):
+        return int.from_bytes(os.urandom(8), "big")
+    def is_trace_id_random(self):
+        return True
+
 def tracer(wake):
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=Ids())
     provider.add_span_processor(JournalProcessor(journal, wake))
     return provider.get_tracer("autotrace")
 """

@@ -295,5 +295,3 @@ def test_open_starts_are_bounded(tmp_path, monkeypatch):
     for number in range(100):
         journal.start(f"{number:032x} {number:016x}", b"{}")
     assert [number for number in range(100) if journal.is_open(f"{number:032x} {number:016x}")] == list(range(90, 100))
-
-
