@@ -15,7 +15,7 @@ from . import config as settings
 from ._version import __version__
 from .config import Config
 from .errors import ConfigError
-from .host.discovery import Host
+from .host.discovery import OWN, Host
 from .host.status import PluginStatus
 from .recording.guard import guard
 
@@ -41,7 +41,8 @@ class Activation:
         self.given_provider: TracerProvider | None = None
         self._config: Config | None = None
         self._pipeline: Pipeline | None = None
-        self._recorder: Recorder | None = None
+        #: The recorder of the program's own spans, in a tuple once it is known: None stands for switched off.
+        self._recorder: tuple[Recorder | None] | None = None
         self._lock = threading.RLock()
         self._is_on = False
 
@@ -72,17 +73,20 @@ class Activation:
 
     def recorder(self) -> Recorder | None:
         """The recorder of the program's own spans; None when they are switched off."""
-        config = self.config()
-        if config.is_disabled("autotrace"):
-            return None
         if self._recorder is None:
-            from .recording.privacy import Policy
-            from .recording.recorder import Recorder
+            self._recorder = (self._new_recorder(self.config()),)
+        return self._recorder[0]
 
-            policy = Policy(config.framework("autotrace").capture_content, config.content_limit)
-            policy.redactors = self.host.redactors
-            self._recorder = Recorder("autotrace", self.provider().get_tracer("autotrace", __version__), policy)
-        return self._recorder
+    def _new_recorder(self, config: Config) -> Recorder | None:
+        own = config.framework(OWN)
+        if own.disabled:
+            return None
+        from .recording.privacy import Policy
+        from .recording.recorder import Recorder
+
+        policy = Policy(own.capture_content, config.content_limit)
+        policy.redactors = self.host.redactors
+        return Recorder(OWN, self.provider().get_tracer(OWN, __version__), policy)
 
     def switch_on(self) -> None:
         """Watches imports, and applies the settings to what has been imported."""
@@ -98,6 +102,11 @@ class Activation:
         """
         if framework is None:
             merged, frameworks = {**self.arguments, **arguments}, self.framework_arguments
+            if "disable" in arguments:  # the last word on everything
+                frameworks = {
+                    name: {key: value for key, value in given.items() if key != "disable"}
+                    for name, given in frameworks.items()
+                }
         else:
             known = self.framework_arguments.get(framework, {})
             merged, frameworks = self.arguments, {**self.framework_arguments, framework: {**known, **arguments}}
@@ -176,10 +185,8 @@ def autolog(
         raise ConfigError("tracer_provider", "autolog()", "goes for all frameworks: leave out the framework's name")
     arguments = dict(options)
     if disable is not None:
-        if framework is not None:
-            arguments["disable"] = bool(disable)
-        else:
-            arguments["disable"] = "all" if disable else ""
+        everything = "all" if disable else ""
+        arguments["disable"] = everything if framework is None and isinstance(disable, bool) else disable
     _active.change(arguments, framework, tracer_provider)
     if framework is not None and arguments and not _active.host.knows(framework):
         logger.warning("autolog(%r): no plugin of that name is installed", framework)

@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
+from . import pyproject
 from .errors import ConfigError
 
 Capture = Literal["full", "truncated", "off"]
 
 PREFIX = "AUTOTRACE_"
+#: Where settings are found, beside files (which go by their paths).
+CALL, ENVIRONMENT = "autolog()", "environment"
 #: Set by `autotrace run` for its children; a mark, not a setting.
 INTERNAL = frozenset({"AUTOTRACE_AUTO"})
 DESTINATIONS = ("store", "console")
@@ -80,34 +83,45 @@ class Config:
     framework_settings: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
     framework_environment: Mapping[str, Setting] = field(default_factory=dict)
 
-    def is_disabled(self, framework: str) -> bool:
-        """Whether a framework is switched off by the general `disable` setting."""
-        return not self.enabled or "all" in self.disable or framework in self.disable
+    def is_disabled(self, *names: str) -> bool:
+        """Whether what goes by these names is switched off.
+
+        The stronger source counts; of one source, what is said of a framework counts more than what is said of all.
+        """
+        if not self.enabled:
+            return True
+        is_among = "all" in self.disable or not self.disable.isdisjoint(names)
+        given = [found["disable"] for found in map(self._settings_of, names) if "disable" in found]
+        own = max(given, key=_strength, default=None)
+        if own is None or (is_among and self._outranks("disable", own)):
+            return is_among
+        return _flag(own.value)
 
     def framework(self, name: str) -> FrameworkConfig:
-        """The settings of one framework.
+        """The settings of one framework."""
+        found = self._settings_of(name)
+        found.pop("disable", None)
+        capture, own = self.capture_content, found.pop("capture_content", None)
+        if own is not None and not self._outranks("capture_content", own):
+            capture = _capture(own.value)
+        return FrameworkConfig(self.is_disabled(name), capture, found)
 
-        Raises:
-            Nothing: a value that cannot be used leaves the general setting in force (and is in `problems`).
-        """
-        found: dict[str, Setting] = dict(self.framework_settings.get(name, {}))
-        start = name.upper().replace("-", "_").replace(".", "_") + "_"
+    def _settings_of(self, framework: str) -> dict[str, Setting]:
+        found = dict(self.framework_settings.get(framework, {}))
+        start = _start(framework)
         for key, setting in self.framework_environment.items():
-            if key.startswith(start):
-                # A call argument outranks the environment; the environment outranks a file.
-                known = found.get(key[len(start) :].lower())
-                if known is None or known.source != "autolog()":
-                    found[key[len(start) :].lower()] = setting
-        capture, disabled = self.capture_content, self.is_disabled(name)
-        if "capture_content" in found:
-            capture = _usable(_capture, found.pop("capture_content"), capture)
-        if "disable" in found:
-            disabled = disabled or _usable(_flag, found.pop("disable"), False)
-        return FrameworkConfig(disabled, capture, found)
+            name = key[len(start) :].lower()
+            if key.startswith(start) and (name not in found or _strength(setting) > _strength(found[name])):
+                found[name] = setting
+        return found
+
+    def _outranks(self, key: str, own: Setting) -> bool:
+        """Whether the general setting comes from a stronger source than a framework's own."""
+        return key in self.sources and _strength(Setting(None, self.sources[key])) > _strength(own)
 
     def unclaimed(self, frameworks: set[str]) -> list[ConfigError]:
         """The settings that belong to no framework in `frameworks`: most likely misspelt."""
-        starts = [name.upper().replace("-", "_").replace(".", "_") + "_" for name in frameworks]
+        starts = [_start(name) for name in frameworks]
         lost = [
             ConfigError(PREFIX + key, setting.source, "no such setting, and no plugin of that name is installed")
             for key, setting in self.framework_environment.items()
@@ -123,11 +137,14 @@ class Config:
         return lost
 
 
-def _usable(parse: Callable[[Any], Any], setting: Setting, otherwise: Any) -> Any:
-    try:
-        return parse(setting.value)
-    except ValueError:
-        return otherwise
+def _start(framework: str) -> str:
+    """How the environment's names of a framework's settings begin, after the prefix."""
+    return framework.upper().replace("-", "_").replace(".", "_") + "_"
+
+
+def _strength(setting: Setting) -> int:
+    """Call arguments outrank the environment, the environment outranks a file."""
+    return {CALL: 2, ENVIRONMENT: 1}.get(setting.source, 0)
 
 
 def _capture(value: Any) -> Capture:
@@ -169,7 +186,7 @@ def _text(value: Any) -> str:
 def _count(value: Any) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is not a whole number") from None
     if number < 1:
         raise ValueError(f"{value!r} is less than 1")
@@ -179,7 +196,10 @@ def _count(value: Any) -> int:
 def _path(value: Any) -> Path:
     if isinstance(value, Path):
         return value
-    return Path(_text(value)).expanduser()
+    try:
+        return Path(_text(value)).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{value!r}: there is no such user") from None
 
 
 #: Every general setting and how its value is read. `docs/configuration.md` is checked against it.
@@ -215,7 +235,7 @@ def load(
     """
     environ = os.environ if environ is None else environ
     problems: list[ConfigError] = []
-    table, path = _pyproject(folder, environ, problems)
+    table, path = pyproject.table(folder, problems)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     frameworks: dict[str, dict[str, Setting]] = {}
@@ -239,23 +259,21 @@ def load(
         if not name.startswith(PREFIX) or name in INTERNAL:
             continue
         key = name[len(PREFIX) :].lower()
+        if text == "" and key != "disable":
+            continue
         if key in SETTINGS:
-            if text != "" or key == "disable":
-                take(key, text, "environment", name)
+            take(key, text, ENVIRONMENT, name)
         elif "_" in key:
-            environment[key.upper()] = Setting(text, "environment")
+            environment[key.upper()] = Setting(text, ENVIRONMENT)
         else:
-            problems.append(ConfigError(name, "environment", "no such setting"))
+            problems.append(ConfigError(name, ENVIRONMENT, "no such setting"))
     for name, value in (arguments or {}).items():
-        values[name], sources[name] = _argument(name, value), "autolog()"
+        values[name], sources[name] = _argument(name, value), CALL
     for framework, given in (framework_arguments or {}).items():
         merged = frameworks.setdefault(framework, {})
-        merged.update({name: Setting(value, "autolog()") for name, value in given.items()})
-    problems += _framework_problems(frameworks, environment)
-    if "home" in values:
-        values["home"] = Path(values["home"]).absolute()
-    else:
-        values["home"] = (folder or Path.cwd()) / ".autotrace"
+        merged.update({name: Setting(value, CALL) for name, value in given.items()})
+    problems += _take_out_unusable(frameworks, environment)
+    values["home"] = _absolute(values.get("home", Path(".autotrace")), folder)
     return Config(
         enabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true",
         sources=sources,
@@ -268,72 +286,46 @@ def load(
 
 def _argument(name: str, value: Any) -> Any:
     if name not in SETTINGS:
-        raise ConfigError(name, "autolog()", f"no such setting; there are {', '.join(SETTINGS)}")
+        raise ConfigError(name, CALL, f"no such setting; there are {', '.join(SETTINGS)}")
     try:
         return SETTINGS[name](value)
     except ValueError as error:
-        raise ConfigError(name, "autolog()", str(error)) from None
+        raise ConfigError(name, CALL, str(error)) from None
 
 
-def _framework_problems(
-    frameworks: Mapping[str, Mapping[str, Setting]], environment: Mapping[str, Setting]
+def _absolute(path: Path, folder: Path | None) -> Path:
+    try:
+        return (folder or Path.cwd()) / path
+    except OSError:  # the working directory is gone: nothing can be written there, and the journal says so
+        return path
+
+
+#: The settings that every framework has.
+_COMMON: Mapping[str, Callable[[Any], Any]] = {"capture_content": _capture, "disable": _flag}
+
+
+def _take_out_unusable(
+    frameworks: Mapping[str, dict[str, Setting]], environment: dict[str, Setting]
 ) -> list[ConfigError]:
-    """Bad values of the two settings that every framework has."""
-    parsers: dict[str, Callable[[Any], Any]] = {"capture_content": _capture, "disable": _flag}
-    rows = [(f"{name}.{key}", key, s) for name, given in frameworks.items() for key, s in given.items()]
+    """Takes out bad values of the settings that every framework has, so that the next weaker source counts."""
+    rows = [(given, key, key, f"{name}.{key}") for name, given in frameworks.items() for key in _COMMON]
     rows += [
-        (PREFIX + name, key, s)
-        for name, s in environment.items()
-        for key in parsers
+        (environment, name, key, PREFIX + name)
+        for name in environment
+        for key in _COMMON
         if name.endswith("_" + key.upper())
     ]
     problems = []
-    for shown, key, setting in rows:
-        if key not in parsers:
+    for holder, name, key, shown in rows:
+        setting = holder.get(name)
+        if setting is None:
             continue
         try:
-            parsers[key](setting.value)
+            _COMMON[key](setting.value)
         except ValueError as error:
-            if setting.source == "autolog()":
-                raise ConfigError(shown, setting.source, str(error)) from None
-            problems.append(ConfigError(shown, setting.source, str(error)))
+            problem = ConfigError(shown, setting.source, str(error))
+            if setting.source == CALL:
+                raise problem from None
+            problems.append(problem)
+            del holder[name]
     return problems
-
-
-def _pyproject(
-    folder: Path | None, environ: Mapping[str, str], problems: list[ConfigError]
-) -> tuple[dict[str, Any], str]:
-    """The `[tool.autotrace]` table of the nearest pyproject.toml, and that file's path."""
-    try:
-        start = (folder or Path.cwd()).absolute()
-    except OSError:  # the working directory is gone
-        return {}, ""
-    for parent in (start, *start.parents):
-        path = parent / "pyproject.toml"
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(ConfigError("[tool.autotrace]", str(path), f"the file cannot be read: {error}"))
-            return {}, str(path)
-        return _table(text, path, problems), str(path)
-    return {}, ""
-
-
-def _table(text: str, path: Path, problems: list[ConfigError]) -> dict[str, Any]:
-    if "autotrace" not in text:  # spares most programs the parser
-        return {}
-    try:
-        import tomllib  # type: ignore[import-not-found, unused-ignore]
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
-    try:
-        table = tomllib.loads(text).get("tool", {}).get("autotrace", {})
-    except (tomllib.TOMLDecodeError, AttributeError) as error:
-        problems.append(ConfigError("[tool.autotrace]", str(path), f"the file is not valid TOML: {error}"))
-        return {}
-    if not isinstance(table, dict):
-        problems.append(ConfigError("[tool.autotrace]", str(path), f"{table!r} is not a table"))
-        return {}
-    return table

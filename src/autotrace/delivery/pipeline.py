@@ -6,11 +6,9 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
-from opentelemetry.trace import TracerProvider as AbstractTracerProvider
+from opentelemetry.trace import TracerProvider
 
 from .._version import __version__
 from ..config import Config
@@ -18,7 +16,6 @@ from ..recording.tracer import LeanTracerProvider
 from .destinations import Destination
 from .drain import Drainer
 from .journal import Journal
-from .processor import JournalProcessor
 from .sink import JournalSink
 
 
@@ -31,18 +28,20 @@ class Pipeline:
             the settings name one.
     """
 
-    def __init__(self, config: Config, provider: AbstractTracerProvider | None = None) -> None:
+    def __init__(self, config: Config, provider: TracerProvider | None = None) -> None:
         self._drainer: Drainer | None = None
         self.provider = provider if provider is not None else self._own(config)
-        if provider is not None and "destination" in config.sources and isinstance(provider, TracerProvider):
-            journal, drainer = self._journal(config, provider.resource)
-            provider.add_span_processor(_OursOnly(JournalProcessor(journal, drainer.wake)))
+        # An app's provider that cannot be extended (one that does nothing, say) is left as it is.
+        if provider is not None and "destination" in config.sources and hasattr(provider, "add_span_processor"):
+            from .sdk import OursOnly
+
+            journal, drainer = self._journal(config, provider.resource)  # type: ignore[attr-defined]
+            provider.add_span_processor(OursOnly(journal, drainer.wake))
 
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""
-        flushed = True
-        if isinstance(self.provider, TracerProvider):
-            flushed = self.provider.force_flush(int(timeout * 1000))
+        force_flush = getattr(self.provider, "force_flush", None)
+        flushed = True if force_flush is None else force_flush(int(timeout * 1000)) is not False
         return (self._drainer is None or self._drainer.flush(timeout)) and flushed
 
     def close(self, timeout: float) -> None:
@@ -50,7 +49,7 @@ class Pipeline:
         if self._drainer is not None:
             self._drainer.close(timeout)
 
-    def _own(self, config: Config) -> AbstractTracerProvider:
+    def _own(self, config: Config) -> TracerProvider:
         """A private provider. The SDK's own where its sampler is asked for; ours, many times faster, otherwise.
 
         Without a sampler every call is recorded: a parent that another tool has not sampled is no reason to lose it.
@@ -59,34 +58,14 @@ class Pipeline:
         journal, drainer = self._journal(config, resource)
         if "OTEL_TRACES_SAMPLER" not in os.environ:
             return LeanTracerProvider(JournalSink(journal, drainer.wake))
-        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        provider.add_span_processor(JournalProcessor(journal, drainer.wake))
-        return provider
+        from .sdk import sampled_provider
+
+        return sampled_provider(resource, journal, drainer.wake)
 
     def _journal(self, config: Config, resource: Resource) -> tuple[Journal, Drainer]:
         journal = Journal(config.home, dict(resource.attributes))
         self._drainer = Drainer(journal.folder, _destinations(config.destination, config.home))
         return journal, self._drainer
-
-
-class _OursOnly(SpanProcessor):
-    """Lets only the spans that autotrace made pass: the app's other spans are the app's affair."""
-
-    def __init__(self, inner: SpanProcessor) -> None:
-        self._inner = inner
-
-    def on_start(self, span: Span, parent_context: object = None) -> None:
-        if _is_ours(span):
-            self._inner.on_start(span, cast("None", parent_context))
-
-    def on_end(self, span: ReadableSpan) -> None:
-        if _is_ours(span):
-            self._inner.on_end(span)
-
-
-def _is_ours(span: ReadableSpan) -> bool:
-    scope = span.instrumentation_scope
-    return scope is not None and scope.name.partition(".")[0] == "autotrace"
 
 
 def _resource(config: Config) -> dict[str, str | int]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 GROUP = "autotrace"
 #: The toggle of context in threads, which is no plugin.
 THREADING = "threading"
+#: The toggle of the program's own spans.
+OWN = "autotrace"
 
 
 class Host:
@@ -115,11 +117,7 @@ class Host:
 
     def _wake(self, plugin: InstalledPlugin) -> None:
         config = self._config()
-        if (
-            config.is_disabled(plugin.name)
-            or config.is_disabled(plugin.module)
-            or config.framework(plugin.name).disabled
-        ):
+        if config.is_disabled(plugin.name, plugin.module):
             self._switch_off(plugin)
             return
         if plugin.state == "failed":
@@ -146,6 +144,8 @@ class Host:
     def _switch_off(self, plugin: InstalledPlugin) -> None:
         for traced in plugin.frameworks:
             traced.switch_off()
+        if self._config().is_disabled(THREADING):
+            self._follow_threads(False)
         if plugin.state in ("waiting", "active"):
             plugin.state, plugin.reason = "disabled", "switched off by the settings"
 
@@ -181,7 +181,7 @@ class Host:
 
     def knows(self, framework: str) -> bool:
         """Whether an installed plugin goes by this name."""
-        return framework in (THREADING, "all") or any(framework in plugin.names() for plugin in self.discover())
+        return framework in (THREADING, OWN) or any(framework in plugin.names() for plugin in self.discover())
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""

@@ -44,6 +44,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX spans_roots ON spans (start_ns) WHERE root = 1",
+        # The list of traces, newest first, holds those whose root is missing too.
+        "CREATE INDEX spans_starts ON spans (start_ns, trace_id)",
         "CREATE INDEX spans_sessions ON spans (session) WHERE session IS NOT NULL",
         "CREATE TABLE payloads (id INTEGER PRIMARY KEY REFERENCES spans (id), content BLOB NOT NULL)",
     ),
