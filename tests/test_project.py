@@ -1,0 +1,213 @@
+"""The documents say what the code does, and the code keeps to its own map."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import autotrace
+from autotrace.cli import main
+from autotrace.config import SETTINGS, Config
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "autotrace"
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"), ROOT / "benchmarks/README.md"]
+
+#: Modules of the core by the first part of their names; what each may import of the others.
+MAY_IMPORT = {
+    "config": {"pyproject", "errors"},
+    "pyproject": {"errors"},
+    "store": {"errors"},
+    "recording": {"config", "errors"},
+    "host": {"recording", "config", "errors"},
+    "delivery": {"recording", "store", "config", "errors"},
+    "activation": {"delivery", "host", "recording", "store", "config", "errors"},
+    "spans": {"activation", "recording"},
+    "auto": {"activation"},
+    "serving": {"auto"},
+    "cli": {"activation", "delivery", "host", "serving", "store", "config", "errors"},
+    "testing": set(),
+    "errors": set(),
+    "_version": set(),
+}
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter in `folder`, whose store lies there too."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AUTOTRACE_", "OTEL_"))}
+    environment["AUTOTRACE_HOME"] = str(folder / "home")
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The rows of a page's tables by the first cell's code."""
+    found = re.findall(r"^\| `([^`|]+)` \|(.+)\|$", text, re.MULTILINE)
+    return {name: [cell.strip() for cell in cells.split(" | ")] for name, cells in found}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_setting_is_documented(setting: str) -> None:
+    """Every setting has a row with its variable and its default in docs/configuration.md."""
+    variable, default, meaning = rows(page("docs/configuration.md").partition("## Settings of one framework")[0])[
+        setting
+    ]
+    assert variable == f"`AUTOTRACE_{setting.upper()}`"
+    value = getattr(Config(), setting)
+    shown = {"disable": "nothing", "service": "OpenTelemetry's own rules", "release": "none"}.get(setting)
+    if setting == "home":
+        shown = f"`{value}` in the working directory"
+    elif shown is None:
+        shown = f"`{value[0] if isinstance(value, tuple) else str(value).lower()}`"
+    assert default == shown
+    assert meaning
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    """Every variable of autotrace's that docs/configuration.md has a row for is a setting."""
+    variables = re.findall(r"^\| `\w+` \| `AUTOTRACE_(\w+)`", page("docs/configuration.md"), re.MULTILINE)
+    assert {name.lower() for name in variables} == set(SETTINGS)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
+def test_settings_of_plugin_are_documented(plugin: Path) -> None:
+    """Every setting of a plugin, and every value that it may have, is in the plugin's README."""
+    module = importlib.import_module(plugin.name.replace("-", "_"))
+    documented = rows((plugin / "README.md").read_text(encoding="utf-8"))
+    for instrumentation in module.instrumentations():
+        for setting, values in instrumentation.settings.items():
+            assert documented[setting][0] == ", ".join(f"`{value}`" for value in values)
+
+
+def commands(group: click.Group, path: str = "autotrace") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+
+
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*found, id=found[0]) for found in commands(main)])
+def test_command_is_documented(name: str, command: click.Command) -> None:
+    """Every command has a section in docs/cli.md, and every option of it is named on that page."""
+    text = page("docs/cli.md")
+    assert re.search(rf"^## {name}\b", text, re.MULTILINE)
+    options = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+    assert [option for option in options if f"`{option}" not in text] == []
+
+
+@pytest.mark.parametrize("name", autotrace.__all__)
+def test_public_name_is_documented(name: str) -> None:
+    """Every public name has its paragraph in docs/api.md."""
+    assert re.search(rf"\*\*`autotrace\.{name}\b", page("docs/api.md"))
+
+
+def test_public_names_are_sorted_and_load() -> None:
+    """The list of public names is in order, is what `dir` shows, and holds nothing that is not there."""
+    assert sorted(autotrace.__all__) == list(autotrace.__all__) == dir(autotrace)
+    for name in autotrace.__all__:
+        assert getattr(autotrace, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        getattr(autotrace, "nonsense")  # noqa: B009 (mypy knows better)
+
+
+def test_examples_of_api_page_run(tmp_path: Path) -> None:
+    """What docs/api.md shows is what happens."""
+    code = "import doctest, sys; print(doctest.testfile(sys.argv[1], module_relative=False))"
+    done = python(code, tmp_path, str(ROOT / "docs" / "api.md"))
+    assert re.fullmatch(r"TestResults\(failed=0, attempted=[1-9]\d+\)\n", done.stdout), done.stdout + done.stderr
+
+
+def test_examples_of_docstrings_run(tmp_path: Path) -> None:
+    """What a docstring shows is what happens."""
+    files = [file for file in SOURCE.rglob("*.py") if ">>> " in file.read_text(encoding="utf-8")]
+    modules = [".".join(file.relative_to(SOURCE.parent).with_suffix("").parts) for file in files]
+    assert "autotrace.spans" in modules
+    code = (
+        "import doctest, importlib, sys\n"
+        "tested = {name: doctest.testmod(importlib.import_module(name)) for name in sys.argv[1:]}\n"
+        "print({name: result for name, result in tested.items() if result.failed or not result.attempted})"
+    )
+    done = python(code, tmp_path, *modules)
+    assert done.stdout == "{}\n", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("source", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(source: Path) -> None:
+    """A relative link in a document names a file that is there."""
+    links = re.findall(r"\]\(([^)#:\s]+)\)", source.read_text(encoding="utf-8"))
+    assert [link for link in links if not (source.parent / link).exists()] == []
+
+
+def test_dependencies_are_justified() -> None:
+    """Every dependency of the core has its reason in docs/architecture.md."""
+    declared = re.search(r"^dependencies = \[\n(.*?)^\]", page("pyproject.toml"), re.MULTILINE | re.DOTALL)
+    assert declared is not None
+    names = re.findall(r'^\s+"([a-z0-9-]+)', declared[1], re.MULTILINE)
+    text = page("docs/architecture.md")
+    assert "pluggy" in names
+    assert [name for name in names if not re.search(rf"^\| {name} \| \S", text, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
+def test_plugin_carries_the_license(plugin: Path) -> None:
+    """A plugin's distribution carries the same license as the core's."""
+    assert (plugin / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def imported(file: Path, root: Path) -> Iterator[str]:
+    """The modules of autotrace's that a file imports, by their full names."""
+    package = file.relative_to(root).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_imports_go_one_way(part: str) -> None:
+    """A part of the core imports only the parts that docs/architecture.md allows it."""
+    files = [SOURCE / f"{part}.py"] if (SOURCE / f"{part}.py").exists() else list((SOURCE / part).rglob("*.py"))
+    assert files
+    names = {name for file in files for name in imported(file, SOURCE.parent) if name.startswith("autotrace.")}
+    assert {name.split(".")[1] for name in names} <= MAY_IMPORT[part] | {part, "_version"}
+
+
+def test_every_part_has_its_rule() -> None:
+    """No module or package of the core is without a rule for what it may import."""
+    parts = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert parts - {"__init__", "__main__"} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
+def test_plugin_imports_public_names_alone(plugin: Path) -> None:
+    """A plugin imports of autotrace what is public, and nothing else."""
+    names = {name for file in plugin.glob("src/**/*.py") for name in imported(file, plugin / "src")}
+    ours = {name for name in names if name.partition(".")[0] == "autotrace"}
+    assert ours
+    assert ours <= {f"autotrace.{name}" for name in autotrace.__all__}
