@@ -76,6 +76,8 @@ def plain(value: Any, text: Text | None = None, depth: int = 0) -> Any:
 
 def readable(text: str) -> str:
     """`text` with lone surrogates replaced, so that it can be encoded as UTF-8."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -178,7 +178,9 @@ class Usage(NamedTuple):
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one if other is None else one + other
+    """The sum of what are counts; a provider may say something else."""
+    counts = [count for count in (one, other) if type(count) is int]
+    return sum(counts) if counts else None
 
 
 class RequestValues(TypedDict, total=False):

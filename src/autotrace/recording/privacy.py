@@ -133,7 +133,11 @@ class Policy:
             }
         kind, content = piece.type, piece.content
         if kind == "text" or kind == "reasoning" or kind == "refusal":
-            return {"type": kind, "content": text(content) if type(content) is str else self._plain(content, text)}
+            if type(content) is not str:
+                content = self._plain(content, text)
+            elif self.redactors or len(content) > self.limit or text != self.text:
+                content = text(content)
+            return {"type": kind, "content": content}
         if kind == "tool_call_response":
             return {"type": kind, "id": piece.id, "response": self._plain(content, text)}
         if kind == "blob":

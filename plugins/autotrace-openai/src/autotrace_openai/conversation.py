@@ -23,7 +23,7 @@ def chat_message(message: Any, reason: Any = None) -> Message:
     fields = view(message)
     role, content = fields.get("role"), fields.get("content")
     role = role if isinstance(role, str) else "user"
-    if type(content) is str and not _MORE & _said(fields):
+    if type(content) is str and (len(fields) <= 2 or not any(fields.get(name) for name in _MORE)):
         # Nearly every message: a text and nothing else.
         parts: list[Part | ToolCall] = [Part.text(content)] if content else []
     elif role in ("tool", "function"):
@@ -31,15 +31,12 @@ def chat_message(message: Any, reason: Any = None) -> Message:
         role = "tool"
     else:
         parts = _all_parts(fields)
-    return Message(role, tuple(parts), text(fields, "name"), FINISH.get(reason, reason))
+    name = fields.get("name")
+    return Message(role, tuple(parts), name if type(name) is str else None, finish_reason(reason))
 
 
 #: Fields of a message that say more than its text.
 _MORE = frozenset({"tool_calls", "tool_call_id", "function_call", "refusal", "audio", "reasoning", "reasoning_content"})
-
-
-def _said(fields: Mapping[str, Any]) -> set[str]:
-    return {name for name, value in fields.items() if value}
 
 
 def _all_parts(fields: Mapping[str, Any]) -> list[Part | ToolCall]:

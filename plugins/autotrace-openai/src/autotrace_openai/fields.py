@@ -38,12 +38,6 @@ def text(value: Any, *path: str) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def count(value: Any, *path: str) -> int | None:
-    """Like `field`, where it is a whole number."""
-    found = field(value, *path)
-    return found if type(found) is int else None
-
-
 def items(value: Any, *path: str) -> Iterator[Any]:
     """The elements at `path`, where it is a list; nothing otherwise. Iterators are left alone."""
     found = field(value, *path)

@@ -8,7 +8,7 @@ from typing import Any
 from autotrace import Message, Part, ResponseValues, Usage
 
 from .conversation import chat_message, content_parts, finish_reason, response_output
-from .fields import count, field, items, text, view
+from .fields import field, items, text, view
 
 
 def http_response(result: Any) -> Any:
@@ -39,11 +39,12 @@ def response(reply: Any) -> ResponseValues | None:
 
 
 def _completion(fields: Mapping[str, Any]) -> ResponseValues:
-    choices = [view(choice) for choice in items(fields, "choices")]
+    found = fields.get("choices")
+    choices = [view(choice) for choice in found] if isinstance(found, list | tuple) else []
     reasons = [finish_reason(choice.get("finish_reason")) for choice in choices]
     return {
-        "model": text(fields, "model"),
-        "id": text(fields, "id"),
+        "model": fields.get("model"),
+        "id": fields.get("id"),
         "output": [_choice(choice) for choice in choices],
         "finish_reasons": [reason for reason in reasons if reason],
         "usage": usage(fields.get("usage")),
@@ -151,19 +152,20 @@ def usage(found: Any) -> Usage | None:
         return None
     fields = view(found)
     names = _USAGE[0] if "prompt_tokens" in fields else _USAGE[1]
-    given, answered = count(fields, names[0]), count(fields, names[1])
+    given, answered = fields.get(names[0]), fields.get(names[1])
     if given is None and answered is None:
         return None
-    into = view(fields.get(names[2]) or fields.get("input_token_details"))
-    out = view(fields.get(names[3]))
+    into = view(fields.get(names[2]) or fields.get("input_token_details")).get
+    out = view(fields.get(names[3])).get
+    # What is no count is left out when it becomes an attribute.
     return Usage(
         given,
         answered,
-        count(into, "cached_tokens"),
-        count(into, "cache_write_tokens"),
-        count(out, "reasoning_tokens"),
-        count(into, "audio_tokens"),
-        count(out, "audio_tokens"),
+        into("cached_tokens"),
+        into("cache_write_tokens"),
+        out("reasoning_tokens"),
+        into("audio_tokens"),
+        out("audio_tokens"),
     )
 
 

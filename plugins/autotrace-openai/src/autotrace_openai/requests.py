@@ -11,9 +11,6 @@ from .conversation import chat_message, response_input
 from .endpoints import Endpoint, endpoint, provider, server
 from .fields import field, items, text
 
-#: Parameters whose names the conventions share with the API.
-_SHARED = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "top_k")
-
 
 def request(call: Call) -> RequestValues | None:
     """What is asked, of which model, where; None for what asks no model, or another SDK's client."""
@@ -36,7 +33,8 @@ def request(call: Call) -> RequestValues | None:
         values["name"] = str(options.url).rpartition("/")[2]
     else:
         _READERS[known.api](body, values)
-    values["attributes"] = {**_attributes(known, body), **values.get("attributes", {})}
+    attributes = _attributes(known, body)
+    values["attributes"] = {**attributes, **values["attributes"]} if "attributes" in values else attributes
     return values
 
 
@@ -48,43 +46,63 @@ def _body(options: Any) -> Mapping[str, Any]:
 
 
 def _parameters(body: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: body[name] for name in _SHARED if name in body}
-    for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
-        if isinstance(body.get(name), int):
-            found["max_tokens"] = body[name]
-            break
-    stop = body.get("stop")
-    if stop:
-        found["stop_sequences"] = [stop] if isinstance(stop, str) else stop
-    if isinstance(body.get("n"), int) and body["n"] != 1:
-        found["choice.count"] = body["n"]
-    effort = body.get("reasoning_effort") or field(body.get("reasoning"), "effort")
+    found: dict[str, Any] = {}
+    for name, value in body.items():
+        known = _PARAMETERS.get(name)
+        if known is not None and value is not None:
+            found[known] = value
+    if found:
+        _adjust(found)
+    effort = field(body["reasoning"], "effort") if "reasoning" in body else None
     if effort:
         found["reasoning.level"] = effort
-    if body.get("previous_response_id"):
-        found["previous_response.id"] = body["previous_response_id"]
     return found
+
+
+#: Parameters by the API's name, with the conventions' name of each.
+_PARAMETERS: Mapping[str, str] = {
+    **{name: name for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "top_k")},
+    **dict.fromkeys(("max_tokens", "max_output_tokens", "max_completion_tokens"), "max_tokens"),
+    "stop": "stop_sequences",
+    "n": "choice.count",
+    "reasoning_effort": "reasoning.level",
+    "previous_response_id": "previous_response.id",
+}
+
+
+def _adjust(found: dict[str, Any]) -> None:
+    """What the conventions want otherwise than the API has it."""
+    if isinstance(found.get("stop_sequences"), str):
+        found["stop_sequences"] = [found["stop_sequences"]]
+    if found.get("choice.count") == 1:
+        del found["choice.count"]
 
 
 def _attributes(known: Endpoint, body: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if known.api in ("chat", "responses"):
-        found["openai.api.type"] = "chat_completions" if known.api == "chat" else "responses"
-    tier = body.get("service_tier")
-    if tier and tier != "auto":
-        found["openai.request.service_tier"] = tier
+    api = _API_TYPES.get(known.api)
+    if api is not None:
+        found["openai.api.type"] = api
+    if "service_tier" in body and body["service_tier"] != "auto":
+        found["openai.request.service_tier"] = body["service_tier"]
     prompt = body.get("prompt")
-    if known.api == "responses" and isinstance(prompt, dict):
+    if type(prompt) is dict:
         found["gen_ai.prompt.name"], found["gen_ai.prompt.version"] = prompt.get("id"), prompt.get("version")
     return found
 
 
+_API_TYPES = {"chat": "chat_completions", "responses": "responses"}
+
+
 def _chat(body: Mapping[str, Any], values: RequestValues) -> None:
     values["input"] = [chat_message(message) for message in items(body, "messages")]
-    values["tools"] = body.get("tools") or body.get("functions")
-    kind = text(body, "response_format", "type")
-    if kind:
-        values["output_type"] = "text" if kind == "text" else "json"
+    tools = body.get("tools") or body.get("functions")
+    if tools:
+        values["tools"] = tools
+    if "response_format" in body:
+        kind = text(body, "response_format", "type")
+        if kind:
+            values["output_type"] = "text" if kind == "text" else "json"
 
 
 def _responses(body: Mapping[str, Any], values: RequestValues) -> None:
