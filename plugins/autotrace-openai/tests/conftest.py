@@ -141,6 +141,7 @@ class Sdk:
     """
 
     def __init__(self, server: OpenAIServer, is_async: bool) -> None:
+        self.http = http
         self.server = server
         self.is_async = is_async
         self.stream_class: type = openai.AsyncStream if is_async else openai.Stream

@@ -7,6 +7,7 @@ framework's own. What kind of call it was is decided by what came back: a corout
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
@@ -298,17 +299,20 @@ class ClosingFunction:
     """What the host puts around a stream class's close: the span of the stream ends with it.
 
     Args:
-        attribute: Where an instance of the class holds its iterator.
+        attribute: Where an instance of the class holds its iterator; dots lead through what it wraps.
     """
 
     def __init__(self, attribute: str) -> None:
-        self._attribute = attribute
+        self._iterator = operator.attrgetter(attribute)
 
     def __call__(
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `wrapped`; a span that is still open ends when it is done."""
-        pieces = watched(getattr(instance, self._attribute, None))
+        try:
+            pieces = watched(self._iterator(instance))
+        except AttributeError:  # not a stream that we have seen
+            pieces = None
         if pieces is None:
             return wrapped(*args, **kwargs)
         try:

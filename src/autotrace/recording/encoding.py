@@ -86,12 +86,14 @@ def readable(text: str) -> str:
 
 
 def scalar(value: Any) -> str | bool | int | float | list[str] | list[bool] | list[int] | list[float] | None:
-    """`value` as an attribute that OpenTelemetry takes, or None for what says nothing (None, NotGiven, Omit)."""
+    """`value` as an attribute that OpenTelemetry takes, or None for what says nothing (None, NotGiven, Omit, NaN)."""
     kind = type(value)
     if kind is str:
         return readable(value)
-    if kind is bool or kind is float:
+    if kind is bool:
         return value  # type: ignore[no-any-return]
+    if kind is float:
+        return value if math.isfinite(value) else None  # JSON has no word for the others
     if kind is int:
         # OTLP carries 64 bits.
         return value if -(2**63) <= value < 2**63 else str(value)

@@ -32,6 +32,10 @@ def retry(call: Call) -> Mapping[str, Any] | None:
 
 
 _BASE = "openai._base_client"
+_HELPERS = {
+    "chat._completions": ("ChatCompletionStream", "AsyncChatCompletionStream"),
+    "responses._responses": ("ResponseStream", "AsyncResponseStream"),
+}
 
 
 @hookimpl
@@ -51,7 +55,15 @@ def instrumentations() -> Sequence[Instrumentation]:
         )
         for client in ("SyncAPIClient", "AsyncAPIClient")
     )
-    streams = tuple(StreamClass("openai._streaming", name) for name in ("Stream", "AsyncStream"))
+    streams = (
+        *(StreamClass("openai._streaming", name) for name in ("Stream", "AsyncStream")),
+        # The helpers close the response, not the stream that they wrap.
+        *(
+            StreamClass(f"openai.lib.streaming.{module}", name, "_raw_stream._iterator")
+            for module, names in _HELPERS.items()
+            for name in names
+        ),
+    )
     events = (Event(_BASE, "BaseClient._calculate_retry_timeout", "retry", retry),)
     return [
         Instrumentation(
