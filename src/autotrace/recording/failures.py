@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 
 from opentelemetry.trace import Span, Status, StatusCode
@@ -9,6 +10,9 @@ from opentelemetry.trace import Span, Status, StatusCode
 from .encoding import readable
 from .privacy import Policy
 from .semconv import ERROR_TYPE
+
+#: Where our own frames lie, which tell the user nothing.
+_OURS = os.path.dirname(__file__)  # noqa: PTH120 (as it stands in a frame)
 
 #: Exceptions that end a call without its having failed, by name (asyncio's, trio's), and the outcome they stand for.
 _OUTCOMES = {"CancelledError": "cancelled", "Cancelled": "cancelled", "GeneratorExit": "closed", "SystemExit": "exited"}
@@ -36,12 +40,12 @@ def record(span: Span, error: BaseException, policy: Policy) -> None:
         "exception",
         {"exception.type": name, "exception.message": message, "exception.stacktrace": _stack(error, policy)},
     )
-    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {message}" if message else type(error).__name__))
+    span.set_status(Status(StatusCode.ERROR, message or type(error).__name__))
 
 
 def _stack(error: BaseException, policy: Policy) -> str:
-    """The frames below the traced call. Source lines and messages may hold content: without it, places only."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not policy.keeps_content:
+    """The frames below the traced call, without ours. Source lines may hold content: places only, where it counts."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
+    if not policy.keeps_content or policy.redactors:
         return "".join(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n' for frame in frames)
     return readable("".join(traceback.format_list(frames)) + f"{type_name(error)}: {policy.error(error)}\n")
