@@ -199,7 +199,7 @@ class Sdk:
         return await value if inspect.isawaitable(value) else value
 
     async def next(self, stream: Any) -> Any:
-        """The next piece of a stream. Raises StopAsyncIteration when there is none: no coroutine may raise the other."""
+        """The next piece of a stream. Raises StopAsyncIteration at its end: no coroutine may raise the other."""
         if self.is_async:
             return await stream.__anext__()
         try:

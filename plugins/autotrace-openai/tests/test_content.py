@@ -1,4 +1,4 @@
-"""What a span tells of a call: messages with all their parts, tools, parameters, the reply; and nothing when told so."""
+"""What a span tells of a call: messages with all their parts, tools, parameters, the reply; nothing if told so."""
 
 from __future__ import annotations
 
@@ -41,8 +41,15 @@ MESSAGES = [
         ],
     },
     {"role": "tool", "tool_call_id": "call_1", "content": '{"place": "the mill"}'},
-    {"role": "tool", "tool_call_id": "call_2", "content": [{"type": "text", "text": "no"}, {"type": "text", "text": "pe"}]},
-    {"role": "assistant", "content": [{"type": "text", "text": "I"}, {"type": "refusal", "refusal": "would rather not"}]},
+    {
+        "role": "tool",
+        "tool_call_id": "call_2",
+        "content": [{"type": "text", "text": "no"}, {"type": "text", "text": "pe"}],
+    },
+    {
+        "role": "assistant",
+        "content": [{"type": "text", "text": "I"}, {"type": "refusal", "refusal": "would rather not"}],
+    },
     {"role": "assistant", "refusal": "No."},
     {"role": "user", "content": "And now?"},
 ]
@@ -50,7 +57,7 @@ MESSAGES = [
 
 @pytest.mark.both_roads
 async def test_messages_of_a_chat(sdk: Any, spans: Any) -> None:
-    """Every kind of part of a chat's messages is told: media by size and hash, calls with their arguments as objects."""
+    """Every kind of part of a chat's messages is told: media by size and hash, arguments of calls as objects."""
     await sdk.call("chat.completions.create", model="gpt-4o", messages=MESSAGES)
     told = spans.one().input
     assert [message["role"] for message in told] == [str(message["role"]) for message in MESSAGES]
@@ -92,13 +99,16 @@ async def test_items_of_a_response(sdk: Any, spans: Any) -> None:
         {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "thinking"}]},
         {"type": "function_call", "call_id": "call_1", "name": "find", "arguments": '{"bird": "heron"}'},
         {"type": "function_call_output", "call_id": "call_1", "output": "the mill"},
-        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "herons"}},
+        {
+            "type": "web_search_call",
+            "id": "ws_1",
+            "status": "completed",
+            "action": {"type": "search", "query": "herons"},
+        },
         {"type": "item_reference", "id": "msg_1"},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "yes"}]},
     ]
-    await sdk.call("responses.create", model="gpt-5", instructions="Be kind.", input=items, conversation_or_none=None) if (
-        False
-    ) else await sdk.call("responses.create", model="gpt-5", instructions="Be kind.", input=items)
+    await sdk.call("responses.create", model="gpt-5", instructions="Be kind.", input=items)
     span = spans.one()
     assert json.loads(span["system_instructions"]) == [{"type": "text", "content": "Be kind."}]
     told = span.input
@@ -108,7 +118,11 @@ async def test_items_of_a_response(sdk: Any, spans: Any) -> None:
     assert told[3]["parts"][0]["arguments"] == {"bird": "heron"}
     assert told[4]["parts"][0] == {"type": "tool_call_response", "id": "call_1", "response": "the mill"}
     search = told[5]["parts"][0]
-    assert (search["type"], search["name"], search["arguments"]["query"]) == ("server_tool_call", "web_search", "herons")
+    assert (search["type"], search["name"], search["arguments"]["query"]) == (
+        "server_tool_call",
+        "web_search",
+        "herons",
+    )
     assert told[7]["parts"] == [{"type": "text", "content": "yes"}]
 
 
@@ -133,7 +147,11 @@ async def test_reasoning_of_other_providers(sdk: Any, spans: Any, server: Any, f
         server.script(Literal(body=body, headers={"content-type": "text/event-stream"}))
     else:
         message = {"role": "assistant", "content": "done", field: "let me think"}
-        whole = {**head, "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+        whole = {
+            **head,
+            "object": "chat.completion",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        }
         server.script(Literal(body=json.dumps(whole).encode(), headers={"content-type": "application/json"}))
     reply = await sdk.call(
         "chat.completions.create", model="m", messages=[{"role": "user", "content": "x"}], stream=stream
@@ -160,7 +178,7 @@ PARAMETERS = {
 
 @pytest.mark.both_roads
 async def test_parameters_of_a_request(sdk: Any, spans: Any) -> None:
-    """Parameters, tools, format and tier of a request, model, id, tier, fingerprint and reasons of its reply are told."""
+    """Parameters, tools, format and tier of a request are told; model, id, tier and reasons of its reply too."""
     tools = [{"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {}}}}]
     reply = await sdk.call(
         "chat.completions.create",
@@ -222,6 +240,17 @@ async def test_parameters_of_a_response(sdk: Any, spans: Any) -> None:
     assert (span["request.max_tokens"], span["request.temperature"]) == (50, 0.1)
     assert json.loads(span["tool.definitions"]) == tools
     assert (span["openai.api.type"], span["openai.response.status"]) == ("responses", "completed")
+
+
+async def test_conversation_prompt_and_format_of_a_response(sdk: Any, spans: Any) -> None:
+    """A conversation, a stored prompt and a format asked for are told by their names."""
+    more = {"conversation": {"id": "conv_1"}, "prompt": {"id": "pmpt_1", "version": "3"}}
+    form = {"format": {"type": "json_object"}}
+    await sdk.call("responses.create", model="gpt-5", input="hello", text=form, extra_body=more)
+    span = spans.one()
+    assert span["conversation.id"] == "conv_1"
+    assert (span["prompt.name"], span["prompt.version"]) == ("pmpt_1", "3")
+    assert span["output.type"] == "json"
 
 
 async def test_a_limit_that_was_reached(sdk: Any, spans: Any) -> None:

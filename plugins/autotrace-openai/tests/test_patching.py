@@ -235,7 +235,8 @@ def test_activation_imports_no_framework(tmp_path: Any) -> None:
         """
         import json, sys
         import autotrace.auto
-        print(json.dumps([name for name in ("openai", "httpx", "httpx2", "pydantic", "autotrace_openai") if name in sys.modules]))
+        names = ("openai", "httpx", "httpx2", "pydantic", "autotrace_openai")
+        print(json.dumps([name for name in names if name in sys.modules]))
         """,
         tmp_path,
     )
@@ -285,7 +286,7 @@ def test_a_lazy_import_stays_lazy(server: Any, tmp_path: Any) -> None:
 
 
 def test_an_unsupported_version_is_left_alone(server: Any, tmp_path: Any) -> None:
-    """L33: with a version of openai that the plugin does not know there is one warning, no patch, and the call works."""
+    """L33: a version of openai that the plugin does not know: one warning, no patch, and the call works."""
     folder = tmp_path / "site" / "openai-99.0.0.dist-info"
     folder.mkdir(parents=True)
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: openai\nVersion: 99.0.0\n")

@@ -89,9 +89,7 @@ async def test_a_body_is_not_read_for_the_program(sdk: Any, spans: Any, server: 
 @pytest.mark.parametrize("way", ["read", "json", "text", "iter_bytes", "iter_lines", "iter_text"])
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.apis("chat")
-async def test_every_way_of_reading_a_body(
-    sdk: Any, spans: Any, server: Any, api: Any, way: str, packed: bool
-) -> None:
+async def test_every_way_of_reading_a_body(sdk: Any, spans: Any, server: Any, api: Any, way: str, packed: bool) -> None:
     """L10: however the program reads the body, it gets the same bytes, and the span has the usage."""
     bodies = []
     for switch in (spans.off, spans.on):
@@ -186,7 +184,7 @@ async def test_an_abandoned_raw_stream(sdk: Any, spans: Any) -> None:
 
 
 async def test_a_cached_raw_method_is_silent_after_switching_off(sdk: Any, spans: Any, api: Any) -> None:
-    """L27: a `with_raw_response` method that was kept before switching off leaves no span afterwards, and on again does."""
+    """L27: a `with_raw_response` method kept from before switching off is silent after it, and traced again later."""
     kept = sdk.method(raw(api))
     await sdk.wait(kept(**api.arguments))
     spans.off()

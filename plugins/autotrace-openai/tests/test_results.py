@@ -183,10 +183,7 @@ def test_classes_can_be_copied_as_ever(spans: Any, way: str) -> None:
         assert COPIES[way](kind) is kind
 
 
-REFUSED = pytest.mark.xfail(reason="wrapt's wrappers refuse to be copied and pickled", strict=True)
-
-
-@pytest.mark.parametrize("way", [way if way == "cloudpickle" else pytest.param(way, marks=REFUSED) for way in COPIES])
+@pytest.mark.parametrize("way", COPIES)
 def test_wrapped_functions_can_be_copied_as_ever(spans: Any, way: str) -> None:
     """L25: the wrapped functions themselves copy and pickle as without autotrace."""
 

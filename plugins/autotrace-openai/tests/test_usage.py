@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import openai
@@ -47,21 +48,27 @@ async def test_many_calls_are_billed_as_they_are_told(sdk: Any, spans: Any, serv
     assert server.billed.requests == 12
 
 
-async def test_nested_calls_are_billed_once(sdk: Any, spans: Any, server: Any) -> None:
+@pytest.mark.both_roads
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_nested_calls_are_billed_once(sdk: Any, spans: Any, server: Any, stream: bool) -> None:
     """L17: a framework's own model span around a call takes over its tokens: they are told once."""
     from autotrace.recording.current import enter, leave
 
+    autotrace.autolog("openai", stream_usage="always")
     recorder = autotrace.activation.active().recorder()
     assert recorder is not None
     operation = recorder.start("chat", {"model": "gpt-4o"})
     token = enter(operation.context)
     try:
-        await sdk.call("chat.completions.create", model="gpt-4o", messages=HELLO)
+        for _ in range(2):
+            reply = await sdk.call("chat.completions.create", model="gpt-4o", messages=HELLO, stream=stream)
+            if stream:
+                await sdk.all(reply)
     finally:
         leave(token)
     operation.finish()
     span = spans.one()
-    assert span.billed == server.billed
+    assert dataclasses.replace(span.billed, requests=2) == server.billed
     assert span["response.model"] == "gpt-4o-2026-08-06"
     assert span["response.finish_reasons"] == ["stop"]
 
@@ -123,6 +130,18 @@ async def test_a_plain_response_that_is_retrieved(sdk: Any, spans: Any, server: 
     await sdk.call("responses.retrieve", response_id=created.id)
     assert spans.billed == server.billed
     assert server.billed.requests == 1
+
+
+async def test_a_response_that_is_retrieved_as_a_stream(sdk: Any, spans: Any, server: Any) -> None:
+    """L16: a response that is retrieved as a stream of its events bills nothing either."""
+    if openai.__version__.startswith("1.40"):
+        pytest.skip("openai 1.40.0 has no responses")
+    created = await sdk.call("responses.create", model="gpt-4o", input="hello", background=True)
+    events = await sdk.all(await sdk.call("responses.retrieve", response_id=created.id, stream=True))
+    assert events[-1].response.usage.input_tokens == server.billed.input_tokens
+    fetched = spans.last()
+    assert (fetched["operation.name"], fetched.status) == ("fetch_response", "ok")
+    assert spans.billed.requests == 0
 
 
 async def test_deleting_and_cancelling_leave_no_span(sdk: Any, spans: Any) -> None:
@@ -277,7 +296,8 @@ async def test_the_caller_s_dicts_are_left_alone(sdk: Any, spans: Any) -> None:
 
 async def test_no_usage_is_invented(sdk: Any, spans: Any, server: Any) -> None:
     """L14: a reply without usage, or with nonsense in its place, leaves no figures."""
-    body = b'{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hi"}}]%s}'
+    head = b'{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop",'
+    body = head + b'"message":{"role":"assistant","content":"hi"}}]%s}'
     nonsense = [b"", b',"usage":null', b',"usage":{"prompt_tokens":"many","completion_tokens":-4}', b',"usage":[]']
     for usage in nonsense:
         server.script(Literal(body=body % usage, headers={"content-type": "application/json"}))
