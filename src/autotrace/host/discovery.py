@@ -7,7 +7,9 @@ uses no framework pays for nothing. No lock is held while a plugin's code runs, 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,10 @@ THREADING = "threading"
 OWN = "autotrace"
 
 
+#: Seconds that a thread waits for another one's look-up of the installed plugins.
+DISCOVERY_TIMEOUT = 2.0
+
+
 class Host:
     """Wakes plugins.
 
@@ -40,14 +46,18 @@ class Host:
         self._config = config
         self._provider = provider
         self._plugins: list[InstalledPlugin] | None = None
-        self._watched: dict[str, list[InstalledPlugin]] = {}
+        self._is_discovered = False
+        self._discovery = threading.RLock()
+        #: By the module that wakes it: the plugin of each framework.
+        self._watched: dict[str, InstalledPlugin] = {}
+        self._finder = imports.Finder(self.is_watched, self.imported)
         self._manager: Any = None
         self.redactors: list[Any] = []
 
     def activate(self) -> None:
         """Watches imports from now on; what has been imported already is patched at once."""
-        imports.install(imports.Finder(self.is_watched, self.imported))
-        if self._plugins is not None or imports.third_party_modules():
+        imports.install(self._finder)
+        if self._is_discovered or imports.third_party_modules():
             self.wake_imported()
 
     def deactivate(self) -> None:
@@ -60,44 +70,45 @@ class Host:
 
     def is_watched(self, name: str) -> bool:
         """Whether the import of `name` concerns a plugin."""
-        if self._plugins is None:
+        if not self._is_discovered:
             if not imports.is_third_party(name):
                 return False
             with guard("discovery of plugins"):
                 self.discover()
-        return name in self._watched or any(
-            name in traced.modules for plugin in self._plugins or () for traced in plugin.frameworks
-        )
+        return any(plugin.concerns(name) for plugin in self._watched.values())
 
     def imported(self, name: str) -> None:
         """A watched module has been executed."""
-        for plugin in self._watched.get(name, ()):
-            self.wake(plugin)
-        for plugin in self._plugins or ():
+        for plugin in self._watched.values():
+            # A part of it: of a namespace package, which is itself never executed.
+            is_part = not plugin.is_loaded and name.startswith(plugin.module + ".")
+            if name == plugin.module or (is_part and imports.is_imported(plugin.module)):
+                self.wake(plugin)
             for traced in plugin.frameworks:
-                if name in traced.modules:
-                    traced.apply_waiting()
+                traced.imported(name)
 
     def discover(self) -> list[InstalledPlugin]:
         """The installed plugins, by their entry points; nothing of theirs is imported."""
-        if self._plugins is None:
-            self._plugins = []  # what is imported on the way must not come here again
-            from importlib import metadata
+        if not self._is_discovered:
+            # Another thread that imports meanwhile waits; not forever: it may be a fork's, where nobody lets go.
+            is_held = self._discovery.acquire(timeout=DISCOVERY_TIMEOUT)
+            try:
+                if self._plugins is None:
+                    self._plugins = []  # what is imported on the way must not come here again
+                    from .plugins import installed
 
-            from .plugins import InstalledPlugin
-
-            found: dict[tuple[str, str], InstalledPlugin] = {}
-            for entry in metadata.entry_points(group=GROUP):
-                found.setdefault((entry.name, entry.value), InstalledPlugin(entry))
-            self._plugins = sorted(found.values(), key=lambda plugin: (plugin.module, plugin.distribution))
-            for plugin in self._plugins:
-                self._watched.setdefault(plugin.module, []).append(plugin)
-        return self._plugins
+                    self._plugins, self._watched = installed(GROUP)
+                    self._is_discovered = True
+            finally:
+                if is_held:
+                    self._discovery.release()
+        return self._plugins or []
 
     def wake_imported(self) -> None:
         """Wakes the plugins whose frameworks have been imported already, and applies changed settings."""
-        for plugin in self.discover():
-            if plugin.module in sys.modules:
+        self.discover()
+        for plugin in self._watched.values():
+            if plugin.module in sys.modules and not self._finder.watch_lazy(plugin.module):
                 self.wake(plugin)
 
     def wake_installed(self, load: Callable[[str], object]) -> None:
@@ -105,7 +116,7 @@ class Host:
         for plugin in self.discover():
             top = plugin.module.partition(".")[0]
             if plugin.module not in sys.modules and PathFinder.find_spec(top) is not None:
-                with guard(f"import of {plugin.module}"):
+                with guard(f"import of {plugin.module}"), suppress(SystemExit):
                     load(plugin.module)
 
     def wake(self, plugin: InstalledPlugin) -> None:
@@ -159,6 +170,8 @@ class Host:
             self._manager = pluggy.PluginManager("autotrace")
             self._manager.add_hookspecs(hookspecs)
         manager = self._manager
+        if manager.is_registered(module):
+            return list  # two frameworks wake the same module: it has offered what it has
         manager.register(module, name)
         try:
             manager.check_pending()

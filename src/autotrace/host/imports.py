@@ -37,25 +37,68 @@ class Finder:
                 continue
             spec: ModuleSpec | None = find(name, path, target)
             if spec is not None:
-                self._watch(spec.loader, name)
+                self._watch(spec.loader)
                 return spec
         return None
 
-    def _watch(self, loader: Any, name: str) -> None:
+    def watch_lazy(self, name: str) -> bool:
+        """Watches a module that is there, but lazily (importlib.util.LazyLoader); whether it is."""
+        module = sys.modules.get(name)
+        if not _is_lazy(module):
+            return False
+        self._watch(object.__getattribute__(module, "__spec__").loader)
+        return True
+
+    def _watch(self, loader: Any) -> None:
         if isinstance(loader, type) or not hasattr(loader, "exec_module"):
             return  # built in or frozen: the class itself is the loader
         loader = getattr(loader, "loader", loader)  # importlib.util.LazyLoader
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            vars(loader).pop("exec_module", None)
-            execute(module)
-            self._imported(name)
-
+        known = getattr(loader, "__dict__", {}).get("exec_module")
+        if isinstance(known, _TellingExecution):
+            known.imported = self._imported
+            return
         try:
-            loader.exec_module = exec_module
+            loader.exec_module = _TellingExecution(loader, self._imported)
         except AttributeError:  # a loader that takes no attributes: the module is found as ever, unwatched
             return
+
+
+#: Watched modules that are being executed. Python's own mark is missing on those of a lazy loader.
+_executing: set[str] = set()
+
+
+class _TellingExecution:
+    """In place of a loader's `exec_module`: tells when the module has been executed."""
+
+    def __init__(self, loader: Any, imported: Callable[[str], None]) -> None:
+        self.imported = imported
+        self._loader = loader
+        self._execute = loader.exec_module
+
+    def __call__(self, module: ModuleType) -> None:
+        # A loader that finds modules too (zipimporter) is shared by many; any other leaves as it was.
+        if not hasattr(self._loader, "find_spec"):
+            vars(self._loader).pop("exec_module", None)
+        name = module.__name__
+        _executing.add(name)
+        try:
+            self._execute(module)
+        finally:
+            _executing.discard(name)
+        self.imported(name)
+
+
+def is_imported(name: str) -> bool:
+    """Whether a module has been executed: it is there, not lazy, and not half imported."""
+    module = sys.modules.get(name)
+    if module is None or name in _executing or _is_lazy(module):
+        return False
+    return not getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+
+def _is_lazy(module: object) -> bool:
+    lazy = getattr(sys.modules.get("importlib.util"), "_LazyModule", None)
+    return lazy is not None and type(module) is lazy
 
 
 def install(finder: Finder) -> None:

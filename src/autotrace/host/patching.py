@@ -7,9 +7,12 @@ it is, and ours beneath it calls straight through.
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable
+from types import MethodType, ModuleType
 from typing import Any
 
 import wrapt
@@ -21,6 +24,44 @@ _MISSING: Any = object()
 
 class MissingTarget(LookupError):
     """The framework has no such function (in this version)."""
+
+
+class _BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """What a wrapped method is on an instance or a class; copied and pickled like the method."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        method = self.__wrapped__
+        if isinstance(method, MethodType):
+            return getattr, (method.__self__, method.__name__)
+        return self._self_parent.__reduce_ex__(protocol)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        method = self.__wrapped__
+        return (
+            getattr(copy.deepcopy(method.__self__, memo), method.__name__) if isinstance(method, MethodType) else self
+        )
+
+
+class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """wrapt's wrapper; copied and pickled, as functions are, by name (wrapt's own refuses)."""
+
+    __bound_function_wrapper__ = _BoundWrapper
+
+    def __init__(self, wrapped: Any, wrapper: Wrapper, name: str) -> None:
+        super().__init__(wrapped, wrapper)
+        self._self_name = name
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return pkgutil.resolve_name, (self._self_name,)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
 
 
 class AppliedPatch:
@@ -36,7 +77,9 @@ class AppliedPatch:
     """
 
     def __init__(self, module: str, target: str, wrapper: Wrapper) -> None:
+        self.module = module
         self.label = f"{module}.{target}"
+        self._target = target
         self._owner, self._name = resolve(module, target)
         self._held = vars(self._owner).get(self._name, _MISSING)
         self._wrapper = wrapper
@@ -50,7 +93,7 @@ class AppliedPatch:
             return
         self._held = vars(self._owner).get(self._name, _MISSING)
         self.original = inspect.getattr_static(self._owner, self._name)
-        self._proxy = wrapt.FunctionWrapper(self.original, self._wrapper)
+        self._proxy = _Wrapper(self.original, self._wrapper, f"{self.module}:{self._target}")
         setattr(self._owner, self._name, self._proxy)
 
     def take_off(self) -> None:
@@ -63,12 +106,25 @@ class AppliedPatch:
             setattr(self._owner, self._name, self._held)
         self._proxy = None
 
+    @property
+    def is_of_module(self) -> bool:
+        """Whether the module itself holds the function."""
+        return isinstance(self._owner, ModuleType)
+
+    def is_current(self) -> bool:
+        """Whether what goes by this name is what was wrapped. Not so when the module has been executed again."""
+        try:
+            owner, _ = resolve(self.module, self._target)
+        except MissingTarget:
+            return True
+        return owner is self._owner and (not self.is_of_module or self._is_in_place())
+
     def others(self) -> list[str]:
         """Modules of other tools' wrappers around the same function, outermost first."""
         found, current = [], vars(self._owner).get(self._name)
         while current is not None:
             wrapper = getattr(current, "_self_wrapper", None)
-            if wrapper is not None and current is not self._proxy:
+            if wrapper is not None and type(current) is not _Wrapper:
                 found.append(str(getattr(wrapper, "__module__", type(wrapper).__module__)))
             current = (
                 vars(current).get("__wrapped__")

@@ -52,9 +52,26 @@ class InstalledPlugin:
         distribution = self.distribution
         return distribution[10:].replace("-", "_") if distribution.startswith("autotrace-") else self.module
 
+    @property
+    def is_by_right(self) -> bool:
+        """Whether its distribution has the name of its framework's plugin: `autotrace-llama-index`."""
+        package = self.module.partition(".")[0].replace("_", "-").lower()
+        return self.distribution.replace("_", "-").lower() == f"autotrace-{package}"
+
     def names(self) -> set[str]:
         """Every name by which it can be switched off."""
         return {self.name, self.module, *(traced.instrumentation.name for traced in self.frameworks)}
+
+    def concerns(self, module: str) -> bool:
+        """Whether the import of `module` matters. Until the plugin is loaded, any part of its framework may."""
+        if not self.is_loaded:
+            return module == self.module or module.startswith(self.module + ".")
+        return module == self.module or any(module in traced.modules for traced in self.frameworks)
+
+    def give_way(self, winner: InstalledPlugin) -> None:
+        """Stays out of the way of another plugin for the same framework."""
+        self.state = "disabled"
+        self.reason = f"{winner.distribution} traces {self.module} already; uninstall one of the two"
 
     def fail(self, error: BaseException) -> None:
         """Sets the plugin aside: it alone, with the reason kept and told once."""
@@ -112,7 +129,11 @@ class InstalledPlugin:
         from .tracing import TracedFramework
 
         self.is_loaded = True
-        answers = register(self.entry.load(), self.distribution)()
+        try:
+            module = self.entry.load()
+        except SystemExit as error:
+            raise PluginError(self.distribution, "it left with SystemExit when it was imported") from error
+        answers = register(module, f"{self.distribution}: {self.entry.value}")()
         self.frameworks = [TracedFramework(one, self.version, redactors) for one in self._offered(answers)]
 
     def _offered(self, answers: Iterable[Any]) -> list[Instrumentation]:
@@ -161,3 +182,24 @@ class InstalledPlugin:
         if requirement is not None and self.framework_version() is None:
             return f"{requirement.name} is not installed"
         return f"{self.module} has not been imported"
+
+
+def installed(group: str) -> tuple[list[InstalledPlugin], dict[str, InstalledPlugin]]:
+    """The installed plugins, and by the module that wakes it the one for each framework.
+
+    Of several for one framework the distribution called `autotrace-` and the module wins, else the first by name.
+    """
+    found: dict[tuple[str, str], InstalledPlugin] = {}
+    for distribution in metadata.distributions():
+        with guard("reading the metadata of a distribution"):
+            # Most have no plugin: they are told apart without parsing.
+            if f"[{group}]" in (distribution.read_text("entry_points.txt") or ""):
+                for entry in distribution.entry_points.select(group=group):
+                    found.setdefault((entry.name, distribution.name), InstalledPlugin(entry))
+    plugins = sorted(found.values(), key=lambda plugin: (plugin.module, not plugin.is_by_right, plugin.distribution))
+    chosen: dict[str, InstalledPlugin] = {}
+    for plugin in plugins:
+        winner = chosen.setdefault(plugin.module, plugin)
+        if winner is not plugin:
+            plugin.give_way(winner)
+    return plugins, chosen

@@ -16,6 +16,7 @@ from ..recording.guard import guard
 from ..recording.privacy import Policy
 from ..recording.recorder import Recorder
 from ..recording.semconv import SCHEMA_URL
+from .imports import is_imported
 from .instrumentation import Event, Instrumentation, Patch, StreamClass
 from .patching import AppliedPatch, MissingTarget, resolve
 
@@ -29,10 +30,19 @@ class TracedFramework:
         instrumentation: What the plugin offers.
         version: The plugin's version, for the scope of its spans.
         redactors: Every plugin's redactors; the list may grow.
+
+    Attributes:
+        modules: Modules that it patches, when they are imported or reloaded.
     """
 
     def __init__(self, instrumentation: Instrumentation, version: str, redactors: list[Any]) -> None:
         self.instrumentation = instrumentation
+        self._targets: tuple[Target, ...] = (
+            *instrumentation.streams,
+            *instrumentation.events,
+            *instrumentation.patches,
+        )
+        self.modules = frozenset(target.module for target in self._targets)
         self.is_on = False
         self.missing: list[str] = []
         self._version = version
@@ -41,13 +51,8 @@ class TracedFramework:
         self._settings: dict[str, Any] = {}
         self._waiting: list[Target] = []
         self._functions: list[TracedFunction | ObservedFunction] = []
-        self._applied: list[AppliedPatch] = []
+        self._applied: dict[AppliedPatch, Target] = {}
         self._streams: list[tuple[type, str]] = []
-
-    @property
-    def modules(self) -> set[str]:
-        """Modules whose import brings a patch that could not be put on yet."""
-        return {target.module for target in self._waiting}
 
     @property
     def others(self) -> list[str]:
@@ -65,12 +70,8 @@ class TracedFramework:
             for patch in self._applied:
                 patch.put_on()
             if not self._applied:
-                self._waiting = [
-                    *self.instrumentation.streams,
-                    *self.instrumentation.events,
-                    *self.instrumentation.patches,
-                ]
-            self.apply_waiting()
+                self._waiting = list(self._targets)
+            self._apply_waiting()
         return problems
 
     def switch_off(self) -> None:
@@ -78,17 +79,29 @@ class TracedFramework:
         self.is_on = False
         for function in self._functions:
             function.enabled = False
-        for patch in reversed(self._applied):
+        for patch in reversed(list(self._applied)):
             with guard(f"{self.instrumentation.name}: restoring {patch.label}"):
                 patch.take_off()
 
-    def apply_waiting(self) -> None:
-        """Puts on the patches whose modules have been imported by now."""
+    def imported(self, module: str) -> None:
+        """A module has been executed, perhaps not for the first time: then what it holds has to be patched anew."""
+        lost = [patch for patch in self._applied if patch.module == module and not patch.is_current()]
+        for target in dict.fromkeys(self._applied[patch] for patch in lost):
+            if target not in self._waiting:
+                self._waiting.append(target)
+        for patch in lost:
+            if patch.is_of_module:  # a class of before may still be in use
+                del self._applied[patch]
+        if self._waiting:
+            self._apply_waiting(module)
+
+    def _apply_waiting(self, executed: str = "") -> None:
+        """Puts on the patches whose modules have been imported by now; that of `executed` is about to end."""
         if not self.is_on:
             return
         waiting, self._waiting = self._waiting, []
         for target in waiting:
-            if target.module not in sys.modules:
+            if target.module != executed and not is_imported(target.module):
                 self._waiting.append(target)
                 continue
             try:
@@ -138,7 +151,7 @@ class TracedFramework:
             return
         label = f"{self.instrumentation.name}: {target.module}.{target.target}"
         function = self._function(label, target)
-        self._applied.append(AppliedPatch(target.module, target.target, function))
+        self._applied[AppliedPatch(target.module, target.target, function)] = target
         self._functions.append(function)
 
     def _function(self, label: str, target: Patch | Event) -> TracedFunction | ObservedFunction:
@@ -166,7 +179,7 @@ class TracedFramework:
             raise MissingTarget(f"{target.module} has no class {target.name}")
         for method in target.close:
             closing = ClosingFunction(target.iterator)
-            self._applied.append(AppliedPatch(target.module, f"{target.name}.{method}", closing))
+            self._applied[AppliedPatch(target.module, f"{target.name}.{method}", closing)] = target
         self._streams.append((kind, target.iterator))
         for function in self._functions:
             if isinstance(function, TracedFunction):

@@ -1,0 +1,236 @@
+"""Who is whose parent, whose tokens they are, and what is said of a trace: in tasks, in threads, in calls of calls."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from opentelemetry.context import get_current
+from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
+import autotrace
+from autotrace import Usage
+
+from ..conftest import Collected
+
+
+def span_id(span: Any) -> int:
+    """The span's own id."""
+    return int(span.get_span_context().span_id)
+
+
+def parents(spans: Collected) -> dict[int, int | None]:
+    """Of each span the id of its parent."""
+    return {span_id(span): span.parent.span_id if span.parent else None for span in spans.finished}
+
+
+def test_concurrent_traces_never_mix(acme: Any, spans: Collected) -> None:
+    """A hundred concurrent agents in one event loop each keep their own trace (law L37)."""
+
+    async def agent(number: int) -> None:
+        with autotrace.span(f"agent {number}"):
+            for _ in range(3):
+                await acme.Client().complete_async(str(number), work=lambda: asyncio.sleep(0))
+                async for _ in acme.Client().words_async(f"{number} {number}", work=lambda: asyncio.sleep(0)):
+                    await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.gather(*(agent(number) for number in range(100)))
+
+    asyncio.run(main())
+    assert len(spans.finished) == 100 * 7
+    agents = {span_id(span): span for span in spans.finished if span.name.startswith("agent")}
+    for span in spans.finished:
+        if span.name == "chat acme-1":
+            parent = agents[span.parent.span_id]
+            assert f'"content":"{parent.name[6:]}' in span.attributes["gen_ai.input.messages"]
+            assert span.get_span_context().trace_id == parent.get_span_context().trace_id
+
+
+def in_pool(work: Callable[[], Any]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+def in_thread(work: Callable[[], Any]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def in_executor(work: Callable[[], Any]) -> None:
+    async def main() -> None:
+        await asyncio.get_running_loop().run_in_executor(None, work)
+
+    asyncio.run(main())
+
+
+def in_to_thread(work: Callable[[], Any]) -> None:
+    async def main() -> None:
+        await asyncio.to_thread(work)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("run", [in_pool, in_thread, in_executor, in_to_thread])
+def test_threads(acme: Any, spans: Collected, run: Callable[..., None]) -> None:
+    """A call made in a thread nests under the span that started the thread (law L36)."""
+    with autotrace.span("outer"):
+        run(lambda: acme.Client().complete("hi"))
+    assert parents(spans)[span_id(spans.named("chat acme-1"))] == span_id(spans.named("outer"))
+
+
+@pytest.mark.parametrize("run", [in_pool, in_thread, in_executor])
+def test_threads_switched_off(acme: Any, spans: Collected, run: Callable[..., None]) -> None:
+    """With `threading` switched off a thread begins a trace of its own; switched on again it does not."""
+    autotrace.autolog("threading", disable=True)
+    with autotrace.span("outer"):
+        run(lambda: acme.Client().complete("hi"))
+    assert spans.named("chat acme-1").parent is None
+    autotrace.autolog("threading", disable=False)
+    with autotrace.span("again"):
+        run(lambda: acme.Client().search("hi"))
+    assert spans.named("retrieval").parent.span_id == span_id(spans.named("again"))
+
+
+@pytest.mark.usefixtures("clean")
+def test_threading_instrumented_by_the_program(fakes_on_path: None) -> None:
+    """Where the program has switched OpenTelemetry's instrumentation of threads on itself, it stays on."""
+    import acme
+
+    instrumentor = ThreadingInstrumentor()
+    instrumentor.instrument()
+    try:
+        autotrace.autolog()
+        acme.Client().complete("hi")
+        autotrace.autolog("threading", disable=True)
+        assert instrumentor.is_instrumented_by_opentelemetry
+    finally:
+        instrumentor.uninstrument()
+
+
+def usage(span: Any) -> tuple[Any, Any]:
+    """Tokens in and out."""
+    return span.attributes.get("gen_ai.usage.input_tokens"), span.attributes.get("gen_ai.usage.output_tokens")
+
+
+def test_a_model_call_in_a_model_call(acme: Any, spans: Collected) -> None:
+    """A framework's model call that makes two requests through a provider's gives one span with their sum."""
+    client = acme.Client()
+
+    def requests() -> None:
+        client.complete("inner")
+        list(client.words("one two"))
+
+    reply = client.complete("outer", work=requests)
+    span = spans.one()
+    assert usage(span) == (20, 7)  # what was billed, not what the outer reply claims
+    assert f'"content":"{reply.text}"' in span.attributes["gen_ai.output.messages"]
+
+
+def test_a_model_call_in_a_coroutine(acme: Any, spans: Collected) -> None:
+    """The same holds where the calls are awaited."""
+    client = acme.Client()
+    asyncio.run(client.complete_async("outer", work=lambda: client.complete_async("inner")))
+    assert usage(spans.one()) == (10, 5)
+
+
+def test_a_failed_request_beneath(acme: Any, spans: Collected) -> None:
+    """A request beneath that fails and is made again counts once."""
+    client = acme.Client()
+
+    def fail() -> None:
+        raise OSError("down")
+
+    def requests() -> None:
+        with pytest.raises(OSError, match="down"):
+            client.complete("inner", work=fail)
+        client.complete("inner")
+
+    client.complete("outer", work=requests)
+    assert usage(spans.one()) == (10, 5)
+
+
+def test_an_owner_that_has_ended_owns_nothing(acme: Any, spans: Collected) -> None:
+    """What is called in the context of a model call that has ended is a call of its own."""
+    client = acme.Client()
+    seen: list[Any] = []
+    client.complete("outer", work=lambda: seen.append(get_current()))
+    from opentelemetry.context import attach, detach
+
+    token = attach(seen[0])
+    client.complete("late")
+    detach(token)
+    first, late = spans.finished
+    assert usage(first) == usage(late) == (10, 5)
+    assert late.parent.span_id == span_id(first)
+
+
+def test_no_model_between(acme: Any, spans: Collected) -> None:
+    """What is no model call has a span of its own inside a model call, and owns no tokens."""
+    client = acme.Client()
+    client.complete("outer", work=lambda: client.search("find", work=lambda: client.complete("inner")))
+    assert [span.name for span in spans.finished] == ["retrieval", "chat acme-1"]
+    assert usage(spans.named("retrieval")) == (None, None)
+    assert usage(spans.named("chat acme-1")) == (10, 5)
+
+
+def test_usage_adds_up() -> None:
+    """Figures add up; what neither side knows stays unknown."""
+    assert Usage(1, 2, cache_read=3) + Usage(10, None, reasoning=4) == Usage(11, 2, cache_read=3, reasoning=4)
+    assert Usage() + Usage() == Usage()
+
+
+def test_labels_of_a_trace(acme: Any, spans: Collected) -> None:
+    """What is said of a trace stands on its first span, and on every span that starts afterwards."""
+    with autotrace.span("outer"):
+        acme.Client().search("before")
+        autotrace.update_trace(session="chat-7", user="alice", tags={"plan": "pro"}, name="checkout")
+        autotrace.update_trace(tags={"team": 5})
+        acme.Client().complete("after")
+    expected = {
+        "session.id": "chat-7",
+        "gen_ai.conversation.id": "chat-7",
+        "user.id": "alice",
+        "autotrace.tags": '{"plan":"pro","team":5}',
+    }
+    found = {span.name: dict(span.attributes) for span in spans.finished}
+    assert expected.items() <= found["outer"].items()
+    assert found["outer"]["autotrace.trace.name"] == "checkout"
+    assert expected.items() <= found["chat acme-1"].items()
+    assert "session.id" not in found["retrieval"]
+
+
+def test_a_framework_s_own_call_is_a_trace(acme: Any, spans: Collected) -> None:
+    """A trace that a framework's call begins can be told about from inside it."""
+    acme.Client().complete("hi", work=lambda: autotrace.update_trace(user="bob"))
+    assert spans.one().attributes["user.id"] == "bob"
+
+
+def test_labels_of_a_stretch_of_code(acme: Any, spans: Collected) -> None:
+    """`context` labels every trace that begins inside; an inner one counts first; outside nothing is said."""
+    with autotrace.context(session="s1", user="alice", tags={"a": 1}):
+        acme.complete("one")
+        with autotrace.context(user="bob", tags={"b": 2}):
+            acme.complete("two")
+        acme.complete("three")
+    acme.complete("four")
+    names = ("session.id", "user.id", "autotrace.tags")
+    said = [tuple(span.attributes.get(name) for name in names) for span in spans.finished]
+    assert said == [
+        ("s1", "alice", '{"a":1}'),
+        ("s1", "bob", '{"a":1,"b":2}'),
+        ("s1", "alice", '{"a":1}'),
+        (None, None, None),
+    ]
+
+
+@pytest.mark.usefixtures("spans")
+def test_nothing_to_tell_about() -> None:
+    """Outside of any trace `update_trace` does nothing."""
+    autotrace.update_trace(session="s", user="u", tags={"a": object()}, name="n")
+    assert autotrace.current_trace_id() is None

@@ -1,0 +1,366 @@
+"""Settings: who outranks whom, and that nothing that is found in the environment or in a file stops a program."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autotrace
+from autotrace import ConfigError, activation
+from autotrace.config import SETTINGS, Config, load
+
+from .conftest import Collected, Interpreter
+
+Write = Callable[[str], Path]
+
+#: For each setting a value of each source, and how the three are read.
+VALUES: dict[str, tuple[Any, str, str, Any, Any, Any]] = {
+    "home": ("/call", "/env", '"/file"', Path("/call"), Path("/env"), Path("/file")),
+    "disable": ("a", "b,c", '["d"]', {"a"}, {"b", "c"}, {"d"}),
+    "capture_content": ("off", "truncated", '"full"', "off", "truncated", "full"),
+    "content_limit": (10, "20", "30", 10, 20, 30),
+    "destination": ((), "console", '["store", "console"]', (), ("console",), ("store", "console")),
+    "environment": ("call", "env", '"file"', "call", "env", "file"),
+    "service": ("call", "env", '"file"', "call", "env", "file"),
+    "release": ("call", "env", '"file"', "call", "env", "file"),
+    "strict": (True, "yes", "false", True, True, False),
+}
+DEFAULTS = {
+    "disable": frozenset(),
+    "capture_content": "full",
+    "content_limit": 1000,
+    "destination": ("store",),
+    "environment": "development",
+    "service": None,
+    "release": None,
+    "strict": False,
+}
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes the pyproject.toml of the working folder."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "pyproject.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def problems(config: Config) -> list[tuple[str, str]]:
+    """Key and source of what could not be used."""
+    return [(problem.key, problem.source) for problem in config.problems]
+
+
+def test_every_setting_is_here() -> None:
+    """The table above has a row for every setting that there is."""
+    assert set(VALUES) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_precedence(name: str, tmp_path: Path, write: Write) -> None:
+    """A call argument outranks the environment, that outranks pyproject.toml, that outranks the default."""
+    call, env, file, from_call, from_env, from_file = VALUES[name]
+    environ = {f"AUTOTRACE_{name.upper()}": env}
+    assert getattr(load(environ={}, folder=tmp_path), name) == DEFAULTS.get(name, tmp_path / ".autotrace")
+    path = write(f"[tool.autotrace]\n{name} = {file}\n")
+    found = load(environ={}, folder=tmp_path)
+    assert (getattr(found, name), found.sources[name]) == (from_file, str(path))
+    found = load(environ=environ, folder=tmp_path)
+    assert (getattr(found, name), found.sources[name]) == (from_env, "environment")
+    found = load({name: call}, environ=environ, folder=tmp_path)
+    assert (getattr(found, name), found.sources[name], found.problems) == (from_call, "autolog()", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("home", 5),
+        ("home", "~nobody_of_this_name/x"),
+        ("disable", 5),
+        ("capture_content", "some"),
+        ("content_limit", "many"),
+        ("content_limit", 0),
+        ("content_limit", float("inf")),
+        ("destination", "nowhere"),
+        ("environment", " "),
+        ("service", 7),
+        ("release", []),
+        ("strict", "perhaps"),
+    ],
+)
+def test_bad_values(name: str, bad: Any, tmp_path: Path, write: Write) -> None:
+    """A bad value is named with its key and its source, and the next weaker source counts."""
+    with pytest.raises(ConfigError) as caught:
+        load({name: bad}, environ={}, folder=tmp_path)
+    assert (caught.value.key, caught.value.source) == (name, "autolog()")
+    toml = "inf" if bad == float("inf") else f'"{bad}"' if isinstance(bad, str) else str(bad)
+    path = write(f"[tool.autotrace]\n{name} = {toml}\n")
+    found = load(environ={}, folder=tmp_path)
+    assert problems(found) == [(f"tool.autotrace.{name}", str(path))]
+    assert getattr(found, name) == DEFAULTS.get(name, tmp_path / ".autotrace")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("AUTOTRACE_CAPTURE_CONTENT", "some"),
+        ("AUTOTRACE_CONTENT_LIMIT", "-1"),
+        ("AUTOTRACE_DESTINATION", "store,nowhere"),
+        ("AUTOTRACE_STRICT", "perhaps"),
+        ("AUTOTRACE_ACME_CAPTURE_CONTENT", "some"),
+        ("AUTOTRACE_ACME_DISABLE", "perhaps"),
+        ("AUTOTRACE_NONSENSE", "1"),
+    ],
+)
+def test_bad_environment(variable: str, text: str, tmp_path: Path) -> None:
+    """A bad variable is named; everything else stays at its default."""
+    found = load(environ={variable: text}, folder=tmp_path)
+    assert problems(found) == [(variable, "environment")]
+    assert {name: getattr(found, name) for name in DEFAULTS} == DEFAULTS
+    assert found.framework("acme").capture_content == "full"
+
+
+def test_empty_variables(tmp_path: Path) -> None:
+    """A variable that is set to nothing is as good as none; an empty `AUTOTRACE_DISABLE` disables nothing."""
+    names = [f"AUTOTRACE_{name.upper()}" for name in SETTINGS] + ["AUTOTRACE_ACME_CAPTURE_CONTENT"]
+    found = load(environ=dict.fromkeys(names, ""), folder=tmp_path)
+    assert found.problems == ()
+    assert {name: getattr(found, name) for name in DEFAULTS} == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.autotrace\n",
+        "tool = 5 # autotrace",
+        "[tool]\nautotrace = 5",
+        "[tool.autotrace]\nhome = 'a'\nhome = 'b'",
+        b"# autotrace \xff\xfe",
+    ],
+)
+def test_invalid_file(text: str | bytes, tmp_path: Path, write: Write) -> None:
+    """A pyproject.toml that cannot be understood is named, and counts as empty."""
+    path = tmp_path / "pyproject.toml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    found = load(environ={}, folder=tmp_path)
+    assert problems(found) == [("[tool.autotrace]", str(path))]
+
+
+def test_unreadable_file(tmp_path: Path) -> None:
+    """A pyproject.toml that cannot be read (a folder of that name) is named, and counts as empty."""
+    (tmp_path / "pyproject.toml").mkdir()
+    assert problems(load(environ={}, folder=tmp_path)) == [("[tool.autotrace]", str(tmp_path / "pyproject.toml"))]
+
+
+def test_unknown_key_in_a_file(tmp_path: Path, write: Write) -> None:
+    """An unknown key of the table is named with the file."""
+    path = write("[tool.autotrace]\ncolour = 'red'\n")
+    assert problems(load(environ={}, folder=tmp_path)) == [("tool.autotrace.colour", str(path))]
+
+
+def test_the_nearest_file_counts(tmp_path: Path, write: Write) -> None:
+    """pyproject.toml is looked for upwards; the nearest counts, whether or not it speaks of autotrace."""
+    write("[tool.autotrace]\nservice = 'above'\n")
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    assert load(environ={}, folder=inner).service == "above"
+    (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert load(environ={}, folder=inner).service is None
+
+
+def test_other_variables_are_left_alone(tmp_path: Path) -> None:
+    """Variables that are not ours, and the marks of `autotrace run`, are no problems."""
+    assert load(environ={"AUTOTRACE_AUTO": "1", "PATH": "/", "AUTOTRACER": "x"}, folder=tmp_path).problems == ()
+
+
+def test_sdk_disabled(tmp_path: Path) -> None:
+    """OTEL_SDK_DISABLED=true switches everything off, whatever else is said."""
+    found = load({"disable": ""}, {"acme": {"disable": False}}, {"OTEL_SDK_DISABLED": "True"}, tmp_path)
+    assert found.is_disabled("acme")
+    assert not load(environ={"OTEL_SDK_DISABLED": "false"}, folder=tmp_path).is_disabled("acme")
+
+
+def test_framework_settings(tmp_path: Path, write: Write) -> None:
+    """A framework's own settings outrank the general ones, and one another by source."""
+    write('[tool.autotrace]\ncapture_content = "truncated"\n[tool.autotrace.llama-index]\ncapture_content = "off"\n')
+    found = load(environ={}, folder=tmp_path)
+    assert found.framework("llama-index").capture_content == "off"
+    assert found.framework("other").capture_content == "truncated"
+    environ = {"AUTOTRACE_LLAMA_INDEX_CAPTURE_CONTENT": "full", "AUTOTRACE_LLAMA_INDEX_DETAIL": "high"}
+    found = load(environ=environ, folder=tmp_path)
+    assert found.framework("llama-index").capture_content == "full"
+    assert found.framework("llama-index").settings["detail"].value == "high"
+    given = {"llama-index": {"capture_content": "truncated"}}
+    assert load({}, given, environ, tmp_path).framework("llama-index").capture_content == "truncated"
+
+
+def test_a_bad_framework_setting_gives_way(tmp_path: Path, write: Write) -> None:
+    """A bad variable for a framework leaves what the file says of it in force."""
+    write('[tool.autotrace.acme]\ncapture_content = "off"\n')
+    found = load(environ={"AUTOTRACE_ACME_CAPTURE_CONTENT": "some"}, folder=tmp_path)
+    assert found.framework("acme").capture_content == "off"
+    assert problems(found) == [("AUTOTRACE_ACME_CAPTURE_CONTENT", "environment")]
+
+
+CALL_ON, CALL_OFF = {"acme": {"disable": False}}, {"acme": {"disable": True}}
+FILE_ON, FILE_OFF = "[tool.autotrace.acme]\ndisable = false", "[tool.autotrace.acme]\ndisable = true"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "frameworks", "environ", "file", "off"),
+    [
+        ({}, {}, {}, "", False),
+        ({}, {}, {"AUTOTRACE_DISABLE": "acme,other"}, "", True),
+        ({}, {}, {"AUTOTRACE_DISABLE": "other"}, "", False),
+        ({}, {}, {"AUTOTRACE_DISABLE": "all"}, "", True),
+        ({}, {}, {"AUTOTRACE_ACME_DISABLE": "true"}, "", True),
+        ({}, {}, {}, FILE_OFF, True),
+        ({}, {}, {"AUTOTRACE_ACME_DISABLE": "false"}, FILE_OFF, False),
+        ({}, {}, {"AUTOTRACE_DISABLE": "acme"}, FILE_ON, True),
+        ({}, CALL_ON, {"AUTOTRACE_DISABLE": "acme"}, "", False),
+        ({}, CALL_ON, {"AUTOTRACE_DISABLE": "all"}, FILE_OFF, False),
+        ({}, CALL_OFF, {"AUTOTRACE_ACME_DISABLE": "false"}, "", True),
+        ({"disable": "all"}, CALL_ON, {}, "", False),
+        ({"disable": "all"}, {}, {"AUTOTRACE_ACME_DISABLE": "false"}, "", True),
+        ({"disable": ""}, {}, {"AUTOTRACE_DISABLE": "acme"}, "", False),
+    ],
+)
+def test_disable(
+    arguments: Any, frameworks: Any, environ: Any, file: str, off: bool, tmp_path: Path, write: Write
+) -> None:
+    """The stronger source counts; of one source, what is said of the framework counts more than what is said of all."""
+    write(file)
+    found = load(arguments, frameworks, environ, tmp_path)
+    assert found.problems == ()
+    assert found.is_disabled("acme") is off
+    assert found.framework("acme").disabled is off
+
+
+def test_the_last_call_counts(clean: None, fakes_on_path: None) -> None:
+    """Switching everything off or on in code outranks what was said of one framework before."""
+    config = activation.active().config
+    autotrace.autolog("acme", disable=False)
+    autotrace.autolog(disable=True)
+    assert config().is_disabled("acme")
+    autotrace.autolog("acme", disable=True)
+    autotrace.autolog(disable=False)
+    assert not config().is_disabled("acme")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: autotrace.autolog(capture_content="some"),
+        lambda: autotrace.autolog(colour="red"),
+        lambda: autotrace.autolog("acme", capture_content="some"),
+        lambda: autotrace.autolog("acme", disable=True, tracer_provider=object()),  # type: ignore[arg-type]
+        lambda: autotrace.autolog(capture_content="off", content_limit="many"),
+    ],
+)
+def test_a_bad_call_changes_nothing(call: Callable[[], None], clean: None) -> None:
+    """`autolog` with a bad argument raises ConfigError, and leaves every setting as it was."""
+    autotrace.autolog(capture_content="truncated")
+    before = activation.active().config()
+    with pytest.raises(ConfigError):
+        call()
+    assert activation.active().config() == before
+
+
+def test_a_misspelt_plugin_setting(spans: Collected, fakes_on_path: None, caplog: pytest.LogCaptureFixture) -> None:
+    """A plugin's setting that is unknown, or has no such value, is told once, with what there is."""
+    import acme  # noqa: F401
+
+    caplog.set_level(logging.WARNING, "autotrace")
+    autotrace.autolog("acme", detail="high")
+    assert caplog.messages == []
+    autotrace.autolog("acme", detail="huge")
+    autotrace.autolog("acme", details="high")
+    autotrace.autolog()
+    assert sorted(set(caplog.messages)) == sorted(caplog.messages)
+    assert caplog.messages == [
+        "acme.detail (autolog()): 'huge' is not one of low, high",
+        "acme.details (autolog()): no such setting; there are capture_content, disable, detail",
+    ]
+
+
+def test_a_setting_for_nobody(
+    clean: None, fakes_on_path: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A variable that belongs to no installed plugin is told once; `autotrace` and `threading` are somebody."""
+    for name in ("AUTOTRACE_ACNE_DISABLE", "AUTOTRACE_AUTOTRACE_CAPTURE_CONTENT", "AUTOTRACE_THREADING_DISABLE"):
+        monkeypatch.setenv(name, "off")
+    caplog.set_level(logging.WARNING, "autotrace")
+    autotrace.autolog("autotrace", disable=False)
+    autotrace.autolog("threading", disable=True)
+    import acme  # noqa: F401
+
+    autotrace.autolog()
+    assert caplog.messages == [
+        "AUTOTRACE_ACNE_DISABLE (environment): no such setting, and no plugin of that name is installed"
+    ]
+
+
+def test_the_program_goes_on(python: Interpreter) -> None:
+    """With nothing but bad settings a program is traced with the defaults, told what is wrong, and ends well."""
+    (python.folder / "pyproject.toml").write_text("[tool.autotrace\n")
+    python.environment = {
+        "AUTOTRACE_CAPTURE_CONTENT": "some",
+        "AUTOTRACE_CONTENT_LIMIT": "x",
+        "AUTOTRACE_COLOUR": "red",
+        "AUTOTRACE_STRICT": "perhaps",
+    }
+    names = python.json("""
+        import json, logging
+        logging.basicConfig()
+        import autotrace.auto, acme, collecting
+        autotrace.autolog(tracer_provider=collecting.provider)
+        acme.Client().complete("hi")
+        print(json.dumps(collecting.names()))
+    """)
+    assert names == ["chat acme-1"]
+    told = [line for line in python.errors.splitlines() if line.startswith("WARNING:autotrace:")]
+    for key in (*python.environment, "pyproject.toml"):
+        assert sum(key in line for line in told) == 1, (key, told)
+
+
+def test_deleted_working_folder(python: Interpreter) -> None:
+    """A program whose working folder is gone is traced all the same."""
+    python.environment = {"AUTOTRACE_HOME": ""}
+    names = python.json("""
+        import json, os
+        os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
+        import autotrace.auto, acme, collecting
+        autotrace.autolog(capture_content="truncated")
+        acme.Client().complete("nowhere to go")
+        autotrace.autolog(tracer_provider=collecting.provider)
+        acme.Client().complete("hi")
+        with autotrace.span("mine"):
+            pass
+        print(json.dumps(collecting.names()))
+    """)
+    assert names == ["chat acme-1", "mine"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=st.sampled_from(sorted(SETTINGS)), value=ANYTHING)
+def test_any_value(name: str, value: Any) -> None:
+    """Whatever a setting is given is read, or refused by a ConfigError."""
+    with suppress(ConfigError):
+        load({name: value}, environ={}, folder=Path(os.sep))
