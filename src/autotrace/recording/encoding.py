@@ -16,8 +16,13 @@ import orjson
 
 #: Deeper nesting than any tool schema needs; beyond it a marker stands.
 MAX_DEPTH = 32
+#: Values that one value may hold; more than a request does. Ends what holds itself many times over.
+MAX_VALUES = 200_000
 #: Names of the sentinels by which SDKs say "not given"; they are no values.
 ABSENT = frozenset({"NotGiven", "Omit", "NOT_GIVEN", "Unset", "UnsetType"})
+
+#: Modules of the standard library whose objects are told by their text.
+_TEXTUAL = frozenset({"datetime", "decimal", "fractions", "ipaddress", "pathlib", "pathlib._local", "uuid"})
 
 Text = Callable[[str], str]
 
@@ -38,40 +43,82 @@ def plain_json(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except (TypeError, ValueError):  # an integer beyond 64 bits
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def plain(value: Any, text: Text | None = None, depth: int = 0) -> Any:
+def plain(value: Any, text: Text | None = None) -> Any:
     """A copy of `value` made of dict, list, str, int, float, bool and None only.
 
     Args:
         value: Anything.
         text: Applied to every string that is content (keys are not).
-        depth: How deep `value` lies in what is being copied.
     """
-    kind = type(value)
-    if kind is str:
-        value = readable(value)
-        return text(value) if text else value
-    if value is None or kind is bool or kind is int:
-        return value
-    if kind is float:
-        return value if math.isfinite(value) else None
-    if depth >= MAX_DEPTH:
-        return f"<nested deeper than {MAX_DEPTH}>"
+    return _Copier(text).copy(value, 0)
+
+
+class _Copier:
+    """Copies one value, as far as it goes: no deeper than MAX_DEPTH, no more than MAX_VALUES values."""
+
+    __slots__ = ("_left", "_text")
+
+    def __init__(self, text: Text | None) -> None:
+        self._text = text
+        self._left = MAX_VALUES
+
+    def copy(self, value: Any, depth: int) -> Any:
+        """The copy of a part that lies `depth` deep."""
+        kind = type(value)
+        if kind is str:
+            value = readable(value)
+            return self._text(value) if self._text else value
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            return _whole(value)
+        if kind is float:
+            return value if math.isfinite(value) else None
+        self._left -= 1
+        if depth >= MAX_DEPTH:
+            return f"<nested deeper than {MAX_DEPTH}>"
+        if self._left < 0:
+            return "<left out>"
+        try:
+            opened = _opened(value)
+        except Exception:  # noqa: BLE001 (a user's object)
+            return _described(value)
+        if type(opened) is list:
+            return [self.copy(item, depth + 1) for item in opened]
+        if type(opened) is dict:
+            return {
+                key: self.copy(item, depth + 1) for key, item in opened.items() if type(item).__name__ not in ABSENT
+            }
+        return self.copy(opened, depth + 1)
+
+
+def _opened(value: Any) -> Any:
+    """A dict or a list of what a value holds, or a simpler value that stands for it."""
     if isinstance(value, Mapping):
-        return {
-            readable(str(key) if isinstance(key, str | int | float | bool) else f"<{type(key).__name__}>"): plain(
-                item, text, depth + 1
-            )
-            for key, item in value.items()
-            if type(item).__name__ not in ABSENT
-        }
+        return {_key(key): item for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item, text, depth + 1) for item in value]
+        return list(value)
     if isinstance(value, str | int | float) and not isinstance(value, enum.Enum):
-        return plain(_base(value), text, depth)
-    return plain(_known(value), text, depth + 1)
+        return _base(value)
+    known = _known(value)
+    return {_key(key): item for key, item in known.items()} if type(known) is dict else known
+
+
+def _key(key: Any) -> str:
+    kind = type(key)
+    if isinstance(key, str) and not isinstance(key, enum.Enum):
+        return readable(str.__str__(key))
+    if kind is int:
+        return str(_whole(key))
+    return str(key) if kind is bool or kind is float else f"<{kind.__name__}>"
+
+
+def _whole(value: int) -> int | str:
+    """An integer, unless it is longer than Python itself would print."""
+    return value if -(2**63) <= value < 2**63 or value.bit_length() <= 1000 else f"<int of {value.bit_length()} bits>"
 
 
 def readable(text: str) -> str:
@@ -95,8 +142,7 @@ def scalar(value: Any) -> str | bool | int | float | list[str] | list[bool] | li
     if kind is float:
         return value if math.isfinite(value) else None  # JSON has no word for the others
     if kind is int:
-        # OTLP carries 64 bits.
-        return value if -(2**63) <= value < 2**63 else str(value)
+        return value if -(2**63) <= value < 2**63 else str(_whole(value))  # OTLP carries 64 bits
     if value is None or kind.__name__ in ABSENT:
         return None
     if isinstance(value, enum.Enum):
@@ -106,10 +152,11 @@ def scalar(value: Any) -> str | bool | int | float | list[str] | list[bool] | li
     if isinstance(value, list | tuple) and value:
         first = type(value[0])
         if first in (str, bool, int, float) and all(type(item) is first for item in value):
-            return [readable(item) for item in value] if first is str else list(value)
-    item = getattr(value, "item", None)
-    if item is not None and kind.__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", 1) == 0:
-        return scalar(item())
+            found = [scalar(item) for item in value]
+            if all(type(item) is first for item in found):
+                return found  # type: ignore[return-value]
+    if kind.__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", 1) == 0:
+        return scalar(value.item())
     return to_json(value)
 
 
@@ -137,6 +184,8 @@ def _known(value: Any) -> Any:
         return dict(value)
     if isinstance(value, str | int | float):
         return _base(value)
+    if kind.__module__ in _TEXTUAL:
+        return value.isoformat() if hasattr(value, "isoformat") else str(value)
     given = getattr(value, "__pydantic_fields_set__", None)
     if isinstance(given, set):
         # By its fields, not by model_dump: that runs a user's serializers and consumes lazy iterables.
@@ -145,6 +194,11 @@ def _known(value: Any) -> Any:
         return _array(value)
     if hasattr(kind, "__dataclass_fields__"):
         return {name: getattr(value, name, None) for name in kind.__dataclass_fields__}
+    return _described(value)
+
+
+def _described(value: Any) -> str:
+    kind = type(value)
     return (
         f"<{kind.__module__}.{kind.__qualname__} object>" if kind.__module__ != "builtins" else f"<{kind.__qualname__}>"
     )
