@@ -115,9 +115,7 @@ def run_agent(server: ModelServer) -> None:
     }
     agent = [sys.executable, str(EXAMPLES / "openai_agent.py")]
     try:
-        status = subprocess.run(
-            agent, env={**os.environ, **settings}, timeout=AGENT_SECONDS, check=False
-        ).returncode
+        status = subprocess.run(agent, env={**os.environ, **settings}, timeout=AGENT_SECONDS, check=False).returncode
     except subprocess.TimeoutExpired as error:
         raise DemoError(f"openai_agent.py did not end within {AGENT_SECONDS} s") from error
     if status:

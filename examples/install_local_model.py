@@ -29,9 +29,7 @@ def install(requirement: list[str]) -> str:
     """Run pip; return an empty text, or what went wrong."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirement]
     try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-        )
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return f"pip took longer than {PATIENCE_SECONDS} s"
     if result.returncode == 0:

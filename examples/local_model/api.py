@@ -94,9 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/embeddings":
             self._embed(request)
         elif self.path != "/v1/chat/completions":
-            raise ModelError(
-                404, f"this server has no POST {self.path}; it has chat/completions and embeddings"
-            )
+            raise ModelError(404, f"this server has no POST {self.path}; it has chat/completions and embeddings")
         elif not request.get("messages"):
             raise ModelError(400, "'messages' is required")
         elif request.get("stream"):

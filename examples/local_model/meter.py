@@ -29,9 +29,7 @@ class Meter:
         self._readings: list[Reading] = []
         self._lock = threading.Lock()
 
-    def record(
-        self, operation: str, usage: dict[str, Any], *, streamed: bool = False, usage_sent: bool = True
-    ) -> None:
+    def record(self, operation: str, usage: dict[str, Any], *, streamed: bool = False, usage_sent: bool = True) -> None:
         """Take down one request from the `usage` object of its reply."""
         sent = usage["prompt_tokens"]
         generated = usage.get("completion_tokens", 0)

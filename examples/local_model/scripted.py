@@ -119,9 +119,7 @@ def fill_arguments(function: Json, question: str) -> Json:
     """Fill the required parameters of a function from the words of the question."""
     parameters = function.get("parameters") or {}
     properties = parameters.get("properties", {})
-    return {
-        name: fill_argument(properties[name], question) for name in parameters.get("required", properties)
-    }
+    return {name: fill_argument(properties[name], question) for name in parameters.get("required", properties)}
 
 
 def fill_argument(schema: Json, question: str) -> Any:
@@ -154,9 +152,7 @@ def encode_base64(embedding: list[float]) -> str:
 
 def main() -> None:
     """Serve until the parent leaves."""
-    parser = argparse.ArgumentParser(
-        description="A scripted stand-in for a language model behind OpenAI's API."
-    )
+    parser = argparse.ArgumentParser(description="A scripted stand-in for a language model behind OpenAI's API.")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
     serve(ScriptedModel(), parser.parse_args().port)
 

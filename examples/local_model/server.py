@@ -74,9 +74,7 @@ def load_engine(weights: Path) -> Any:
     try:
         import xllamacpp
     except ImportError as error:
-        raise StartError(
-            f"xllamacpp cannot be imported ({error}): python -m pip install xllamacpp"
-        ) from error
+        raise StartError(f"xllamacpp cannot be imported ({error}): python -m pip install xllamacpp") from error
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
     params.model_alias = {LocalModel.name}  # otherwise every reply would name a path on this machine

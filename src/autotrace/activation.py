@@ -173,7 +173,8 @@ def autolog(
 
     Args:
         framework: What to switch, e.g. `openai`; everything when None.
-        disable: True switches off (restoring the framework's functions), False on again.
+        disable: True switches off (restoring the framework's functions), False on again. A framework's name alone
+            switches it on.
         tracer_provider: The app's own OpenTelemetry provider: spans go through it, and nowhere else unless a
             `destination` is named too.
         **options: Any setting of docs/configuration.md, such as `capture_content`, `home`, `destination`.
@@ -184,6 +185,8 @@ def autolog(
     if framework is not None and tracer_provider is not None:
         raise ConfigError("tracer_provider", "autolog()", "goes for all frameworks: leave out the framework's name")
     arguments = dict(options)
+    if disable is None and framework is not None and not options:
+        disable = False  # autolog("openai"), with nothing else said, switches it on
     if disable is not None:
         everything = "all" if disable else ""
         arguments["disable"] = everything if framework is None and isinstance(disable, bool) else disable

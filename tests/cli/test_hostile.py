@@ -73,9 +73,7 @@ def test_terminal(write: Fill, command: tuple[str, ...]) -> None:
     hostile_trace(write)
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "autotrace", *command], stdout=theirs, env=environment
-    ) as process:
+    with subprocess.Popen([sys.executable, "-m", "autotrace", *command], stdout=theirs, env=environment) as process:
         os.close(theirs)
         shown = b""
         while True:

@@ -42,9 +42,7 @@ def test_killed_program_is_shown(autotrace: Command, home: Path) -> None:
 
 
 @pytest.mark.usefixtures("killed")
-def test_other_destinations_keep_their_spans(
-    autotrace: Command, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_destinations_keep_their_spans(autotrace: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where spans do not go to the store, a command takes nothing out of the journal."""
     before = [path.read_bytes() for path in (home / "journal").glob("*.journal")]
     monkeypatch.setenv("AUTOTRACE_DESTINATION", "console")

@@ -83,9 +83,7 @@ def test_console_script(folder: Path) -> None:
     """A command on PATH that leads to Python is traced, with its own options."""
     script = folder / "bin" / "serve"
     script.parent.mkdir()
-    script.write_text(
-        f"#!{sys.executable}\nimport sys; print('autotrace.auto' in sys.modules, sys.argv[1:])\n"
-    )
+    script.write_text(f"#!{sys.executable}\nimport sys; print('autotrace.auto' in sys.modules, sys.argv[1:])\n")
     script.chmod(0o755)
     environment = {**os.environ, "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
     assert run(*RUN, "serve", "--json", "-m", env=environment).stdout == "True ['--json', '-m']\n"

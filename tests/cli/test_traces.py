@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -45,9 +46,7 @@ def test_no_store_yet(autotrace: Command, home: Path) -> None:
 def test_table(autotrace: Command, write: Fill) -> None:
     """The table shows the newest trace first, one line each."""
     write("a", attributes={"input.value": "first\nsecond line"})
-    write(
-        "b", start=60, name="chat", attributes={**CHAT, "gen_ai.input.messages": said("user", text("hello?"))}
-    )
+    write("b", start=60, name="chat", attributes={**CHAT, "gen_ai.input.messages": said("user", text("hello?"))})
     lines = autotrace("traces").stdout.splitlines()
     assert len(lines) == 3
     assert lines[0].split() == ["TIME", "ID", "NAME", "STATUS", "DURATION", "TOKENS", "COST", "QUERY"]
@@ -188,7 +187,7 @@ def test_newer_store(autotrace: Command, write: Fill, home: Path) -> None:
     """A store of a newer autotrace is an error, also when something waits to be delivered into it."""
     write()
     (home / "journal").mkdir()
-    with sqlite3.connect(home / "traces.db") as connection:
+    with contextlib.closing(sqlite3.connect(home / "traces.db")) as connection, connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     result = autotrace("traces", "--json")
@@ -244,9 +243,7 @@ def test_any_width(autotrace: Command, write: Fill, monkeypatch: pytest.MonkeyPa
     assert columns < 80 or max(map(len, lines)) <= columns
 
 
-@pytest.mark.parametrize(
-    "command", ["traces", "traces --json", "traces show aaaa", "traces show aaaa --json"]
-)
+@pytest.mark.parametrize("command", ["traces", "traces --json", "traces show aaaa", "traces show aaaa --json"])
 def test_reader_that_leaves(write: Fill, command: str) -> None:
     """`| head` ends a command without a word."""
     write("a", attributes={"input.value": "a line\n" * 100_000})

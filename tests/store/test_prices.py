@@ -53,9 +53,7 @@ def test_list_price(tokens: Tokens, usd: float) -> None:
 def test_cache_writes() -> None:
     """What was written to the cache has its own price, where the provider takes one."""
     tokens = Tokens(100_000, 0, cache_write=100_000)
-    assert (
-        cost_usd(replace(CHAT, provider="anthropic", model="claude-3-5-haiku-20241022", tokens=tokens)) == 0.1
-    )
+    assert cost_usd(replace(CHAT, provider="anthropic", model="claude-3-5-haiku-20241022", tokens=tokens)) == 0.1
 
 
 @pytest.mark.parametrize(

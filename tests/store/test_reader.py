@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -397,7 +398,7 @@ def test_newer_store(store: Store) -> None:
     """A store of a newer autotrace is refused by name, and left alone."""
     store.write(record())
     store.writer.close()
-    with sqlite3.connect(store.path) as connection:
+    with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     with pytest.raises(StoreTooNew, match=r"999.*upgrade"):
@@ -417,7 +418,7 @@ def test_no_database(tmp_path: Path, content: bytes) -> None:
 def test_database_of_somebody_else(tmp_path: Path) -> None:
     """Another program's database is refused."""
     path = tmp_path / "traces.db"
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE spans (x)")
     connection.close()
     with pytest.raises(StoreCorrupt, match="not one of autotrace's"):
@@ -426,9 +427,7 @@ def test_database_of_somebody_else(tmp_path: Path) -> None:
 
 def test_damaged_pages(store: Store) -> None:
     """Damage that shows up only while reading is told as such."""
-    store.write(
-        *[record("a", digit, attributes={"input.value": os.urandom(4000).hex()}) for digit in "123456789"]
-    )
+    store.write(*[record("a", digit, attributes={"input.value": os.urandom(4000).hex()}) for digit in "123456789"])
     store.writer.close()
     content = bytearray(store.path.read_bytes())
     content[4096:] = b"\xa5" * (len(content) - 4096)
@@ -441,7 +440,7 @@ def test_damaged_payload(store: Store) -> None:
     """One damaged payload hides nothing else, and is told."""
     store.write(record("a", "1"), record("b", "1", start=1))
     store.writer.close()
-    with sqlite3.connect(store.path) as connection:
+    with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
         connection.execute("UPDATE payloads SET content = x'01ffff' WHERE id = 1")
     connection.close()
     with Reader(store.path) as reader:

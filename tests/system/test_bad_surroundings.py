@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_home_that_cannot_be_made(program: Program) -> None:
 
 
 def test_full_disk(program: Program) -> None:
-    """A disk that takes nothing more (here: a file size limit of 512 bytes) gives one warning, and the program goes on."""
+    """A disk that takes nothing more (here: files of 512 bytes at most) gives one warning; the program goes on."""
     status, output, errors = program.run(
         """
         import resource
@@ -58,7 +59,7 @@ def test_store_of_a_newer_version(program: Program) -> None:
     """A store of a newer version is left alone and said so; the program goes on, and its spans stay in the journal."""
     program.home.mkdir(mode=0o700)
     store = program.home / "traces.db"
-    with sqlite3.connect(store) as database:
+    with contextlib.closing(sqlite3.connect(store)) as database, database:
         database.execute("PRAGMA user_version = 9999")
         database.execute("CREATE TABLE future (x)")
     before = store.read_bytes()

@@ -9,7 +9,7 @@ import pytest
 
 from autotrace.testing.openai_server import Hang, OpenAIServer
 
-from .conftest import Program
+from .conftest import PREAMBLE, Program
 
 
 def test_killed_the_moment_the_call_returns(program: Program, server: OpenAIServer) -> None:
@@ -62,6 +62,7 @@ def test_twenty_forked_children(program: Program, server: OpenAIServer) -> None:
         for number in range(20):
             pid = os.fork()
             if pid == 0:
+                client = connect()  # the parent's connection is the parent's
                 ask(f"child {number}")
                 os.kill(os.getpid(), 9)
             children.append(pid)
@@ -113,10 +114,14 @@ def test_multiprocessing(program: Program) -> None:
     assert sorted(trace["request"] for trace in program.traces()) == ["fork", "spawn"]
 
 
-def test_open_stream_at_exit(program: Program, server: OpenAIServer) -> None:
+def test_open_stream_at_exit(program: Program) -> None:
     """A stream that is still open when the process exits ends its span, not as ok, with what had come."""
-    status, _, errors = program.run("stream = ask('half', stream=True); next(stream); next(stream)")
-    assert (status, errors) == (0, "")
+    code = "stream = ask('half', stream=True); next(stream); next(stream)"
+    bare = PREAMBLE.replace("import autotrace.auto", "")
+    # Python 3.13.0 crashes at exit with an open stream, traced or not.
+    without_us, _, _ = program.run(code, preamble=bare)
+    status, _, errors = program.run(code)
+    assert (status, errors) == (without_us, "")
     (trace,) = program.traces()
     assert trace["status"] in ("exited", "abandoned", "closed")
     assert trace["request"] == "half"

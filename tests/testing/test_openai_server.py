@@ -192,9 +192,7 @@ def test_headers_are_the_providers(client: Any) -> None:
 def test_stream_with_usage(server: OpenAIServer, client: Any) -> None:
     """With include_usage a last chunk without choices has the usage, and all others say null."""
     whole = client.chat.completions.create(**ASK)
-    *chunks, final = client.chat.completions.create(
-        **ASK, stream=True, stream_options={"include_usage": True}
-    )
+    *chunks, final = client.chat.completions.create(**ASK, stream=True, stream_options={"include_usage": True})
     assert all("usage" in chunk.model_fields_set and chunk.usage is None for chunk in chunks)
     assert final.choices == []
     assert final.usage == whole.usage
@@ -478,9 +476,7 @@ def test_text_completion(server: OpenAIServer, lenient_client: Any) -> None:
     """Legacy completions report usage, whole and streamed, and echo the prompt."""
     asked = {"model": "gpt-3.5-turbo-instruct", "prompt": "Once", "echo": True, "logprobs": 1}
     whole = lenient_client.completions.create(**asked)
-    *chunks, final = lenient_client.completions.create(
-        **asked, stream=True, stream_options={"include_usage": True}
-    )
+    *chunks, final = lenient_client.completions.create(**asked, stream=True, stream_options={"include_usage": True})
     assert whole.choices[0].text.startswith("Once")
     assert "".join(chunk.choices[0].text for chunk in chunks) == whole.choices[0].text
     assert "".join(whole.choices[0].logprobs.tokens) == whole.choices[0].text
@@ -539,9 +535,7 @@ def test_transcription(server: OpenAIServer, client: Any) -> None:
 
 def test_transcription_stream(server: OpenAIServer, client: Any) -> None:
     """A streamed transcript ends with its whole text and usage."""
-    pytest.importorskip(
-        "openai.types.audio.transcription_text_done_event", reason="this SDK cannot stream transcripts"
-    )
+    pytest.importorskip("openai.types.audio.transcription_text_done_event", reason="this SDK cannot stream transcripts")
     transcribe = client.audio.transcriptions.create
     *deltas, done = transcribe(model="gpt-4o-transcribe", file=("a.mp3", b"ID3"), stream=True)
     assert "".join(event.delta for event in deltas) == done.text

@@ -1,0 +1,206 @@
+"""What of a call's content reaches a span: cut, redacted, or nothing; and nothing of it reaches the log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.trace import StatusCode
+
+import autotrace
+from autotrace import Message, Part, ToolCall, activation
+from autotrace.recording.guard import guard
+from autotrace.recording.privacy import ATTRIBUTE_LIMIT, DROPPED, TEXT_LIMIT, Policy
+
+from ..conftest import Collected
+
+
+def everything(span: Any) -> str:
+    """All that a span says, as one text."""
+    events = [(event.name, dict(event.attributes)) for event in span.events]
+    return repr((span.name, dict(span.attributes), events, span.status.description))
+
+
+def test_off_leaves_nothing(acme: Any, spans: Collected, caplog: pytest.LogCaptureFixture) -> None:
+    """With content off no text of the user's is anywhere; the figures stay (law L41)."""
+    autotrace.autolog(capture_content="off")
+    client = acme.Client()
+
+    def fail() -> None:
+        raise ValueError("secret cause")
+
+    client.complete("secret prompt")
+    list(client.stream("secret words"))
+    client.search("secret query")
+    with pytest.raises(ValueError, match="secret cause"):
+        client.complete("secret prompt", work=fail)
+    with autotrace.span("mine", input="secret input") as span:
+        span.set(output="secret output")
+    _traced("secret argument")
+    assert len(spans.finished) == 6
+    for span in spans.finished:
+        assert "secret" not in everything(span)
+    assert "secret" not in caplog.text
+    assert spans.finished[0].attributes["gen_ai.usage.input_tokens"] == 10
+    failed = spans.finished[3]
+    assert failed.attributes["error.type"] == "ValueError"
+    assert failed.status.status_code is StatusCode.ERROR
+    assert "fail" in failed.events[0].attributes["exception.stacktrace"]
+
+
+@autotrace.trace
+def _traced(argument: str) -> str:
+    return argument
+
+
+def test_per_framework(acme: Any, spans: Collected) -> None:
+    """Content can be switched off for one framework, and back on, at once."""
+    autotrace.autolog("acme", capture_content="off")
+    acme.complete("one")
+    with autotrace.span("mine", input="kept"):
+        pass
+    autotrace.autolog("acme", capture_content="full")
+    acme.complete("two")
+    first, mine, second = spans.finished
+    assert "gen_ai.input.messages" not in first.attributes
+    assert mine.attributes["input.value"] == "kept"
+    assert '"two"' in second.attributes["gen_ai.input.messages"]
+
+
+def test_truncated(acme: Any, spans: Collected) -> None:
+    """Truncated content is valid JSON, each text cut with a marker (law L42)."""
+    autotrace.autolog(capture_content="truncated", content_limit=10)
+    acme.complete("a" * 25)
+    (message,) = json.loads(spans.one().attributes["gen_ai.input.messages"])
+    assert message["parts"][0]["content"] == "a" * 10 + "… [15 more characters]"
+
+
+CONTENT = st.recursive(
+    st.text() | st.integers() | st.none() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@settings(deadline=None)
+@given(CONTENT, st.sampled_from(["full", "truncated"]), st.integers(1, 20))
+def test_any_content_is_json(content: Any, capture: Any, limit: int) -> None:
+    """However content is cut, what stands on the span is valid JSON."""
+    policy = Policy(capture, limit)
+    parts = (Part("text", content), ToolCall("f", content, id="1"), Part.tool_result(content), Part("own", content))
+    json.loads(policy.messages([Message("user", parts)]) or "")
+    json.loads(policy.json(content))
+    text, kind = policy.value(content) or ("", "")
+    assert kind == ("text/plain" if isinstance(content, str) else "application/json")
+    if kind == "application/json":
+        json.loads(text)
+
+
+def test_large_content() -> None:
+    """Ten megabytes of text or of an image end as a valid attribute of bounded size (law L42)."""
+    policy = Policy()
+    data = b"\x89" * 10_000_000
+    image = Part.blob(data, "image/png", "image")
+    (message,) = json.loads(policy.messages([Message.user([Part.text("x" * 10_000_000), image])]) or "")
+    text, blob = message["parts"]
+    assert text["content"].startswith("x" * TEXT_LIMIT + "… [")
+    assert (blob["size"], blob["sha256"], blob["content"]) == (len(data), hashlib.sha256(data).hexdigest(), "")
+    many = [Message.user("y" * 900_000) for _ in range(50)]
+    found = policy.messages(many) or ""
+    assert len(found) <= ATTRIBUTE_LIMIT
+    assert len(json.loads(found)) == 50
+    deep = policy.json([{"text": "z" * 100_000}] * 100)
+    assert len(deep) <= ATTRIBUTE_LIMIT
+    assert json.loads(deep)
+    crowd = policy.messages([Message.user("w" * 200) for _ in range(50_000)]) or ""
+    assert len(crowd) <= ATTRIBUTE_LIMIT
+    assert json.loads(crowd)
+
+
+@pytest.mark.parametrize("url", ["data:image/png;base64,iVBORw0=", "data:,", "data:image/png;base64,!!!"])
+def test_data_urls(url: str) -> None:
+    """Media in a `data:` address are told by size and hash, whether or not they can be decoded."""
+    text = Policy().messages([Message.user([Part.media(url, "image")])]) or ""
+    (part,) = json.loads(text)[0]["parts"]
+    assert part["type"] == "blob"
+    assert "iVBOR" not in text
+    assert part["size"] >= 0
+
+
+def redact(text: str) -> str | None:
+    """A plugin's redactor."""
+    if "bomb" in text:
+        raise ValueError(text)
+    return None if "gone" in text else text.replace("secret", "***")
+
+
+@pytest.fixture
+def redacted(acme: Any, spans: Collected) -> Any:
+    """The framework with a redactor at work."""
+    activation.active().host.redactors.append(redact)
+    return acme
+
+
+def test_redaction(redacted: Any, spans: Collected) -> None:
+    """Every text of a framework's and of one's own spans goes through the redactors."""
+    redacted.complete("my secret")
+    list(redacted.Client().stream("a secret stream"))
+    with autotrace.span("mine", input={"deep": ["secret"]}) as span:
+        span.set(output="secret")
+    with pytest.raises(OSError, match="secret"), autotrace.span("failing"):
+        raise OSError("secret")
+    for span in spans.finished:
+        assert "secret" not in everything(span)
+        assert "***" in everything(span)
+
+
+def test_a_redactor_that_raises(redacted: Any, spans: Collected, caplog: pytest.LogCaptureFixture) -> None:
+    """A redactor that raises costs the text, not the figures; it is counted, and told once without the text."""
+    caplog.set_level(logging.WARNING, "autotrace")
+    for _ in range(2):
+        redacted.complete("a bomb")
+        redacted.Client().search("all gone")
+    chat, search = spans.finished[:2]
+    assert DROPPED in chat.attributes["gen_ai.input.messages"]
+    assert chat.attributes["gen_ai.usage.output_tokens"] == 5
+    assert search.attributes["input.value"] == "<redacted>"
+    assert "bomb" not in everything(chat)
+    assert [failure.count for failure in guard.failures.values()] == [2]
+    assert len(caplog.messages) == 1
+    assert "bomb" not in caplog.text
+    guard.reset()
+
+
+def test_keys_in_errors(acme: Any, spans: Collected) -> None:
+    """A key that stands in an error's message does not reach the span."""
+    message = "wrong key sk-proj-abcdefgh12345678, Authorization: Bearer abc.def, api_key=hunter2"
+
+    def fail() -> None:
+        raise ValueError(message)
+
+    with pytest.raises(ValueError):
+        acme.Client().complete("hi", work=fail)
+    told = spans.one().events[0].attributes["exception.message"]
+    for secret in ("sk-proj", "abc.def", "hunter2"):
+        assert secret not in everything(spans.one()), told
+
+
+def test_an_error_that_cannot_be_printed(acme: Any, spans: Collected) -> None:
+    """An exception whose own text raises passes through, and its type is told."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    def fail() -> None:
+        raise Mute
+
+    with pytest.raises(Mute):
+        acme.Client().complete("hi", work=fail)
+    assert spans.one().attributes["error.type"].endswith("Mute")
+    assert spans.one().status.status_code is StatusCode.ERROR
