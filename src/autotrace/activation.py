@@ -11,18 +11,17 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import config as settings
 from ._version import __version__
-from .config import Config
 from .errors import ConfigError
 from .host.discovery import OWN, Host
-from .host.status import PluginStatus
 from .recording.guard import guard
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
+    from .config import Config
     from .delivery.pipeline import Pipeline
+    from .host.status import PluginStatus
     from .recording.recorder import Recorder
 
 logger = logging.getLogger("autotrace")
@@ -54,7 +53,9 @@ class Activation:
     def config(self) -> Config:
         """The settings in force; read on first use."""
         if self._config is None:
-            self._config = settings.load(self.arguments, self.framework_arguments)
+            from .config import load
+
+            self._config = load(self.arguments, self.framework_arguments)
             guard.strict = self._config.strict
             for problem in self._config.problems:
                 guard.tell(problem)
@@ -111,7 +112,9 @@ class Activation:
             known = self.framework_arguments.get(framework, {})
             merged, frameworks = self.arguments, {**self.framework_arguments, framework: {**known, **arguments}}
         if arguments:
-            settings.load(merged, frameworks, environ={})  # raises before anything is changed
+            from .config import load
+
+            load(merged, frameworks, environ={})  # raises before anything is changed
         self.arguments, self.framework_arguments = merged, frameworks
         if arguments:
             self._config = self._recorder = None

@@ -13,15 +13,15 @@ from contextlib import suppress
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
-from ..config import Config
 from ..recording.guard import guard
 from . import imports
-from .status import PluginStatus
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
+    from ..config import Config
     from .plugins import InstalledPlugin
+    from .status import PluginStatus
 
 GROUP = "autotrace"
 #: The toggle of context in threads, which is no plugin.

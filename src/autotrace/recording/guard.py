@@ -9,12 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 logger = logging.getLogger("autotrace")
 
 
-@dataclass
 class Failure:
     """What failed at one place.
 
@@ -24,9 +22,13 @@ class Failure:
         last: Type and code position of the last error. Never its message: that may hold a user's text.
     """
 
-    where: str
-    count: int
-    last: str
+    # No dataclass: `import autotrace.auto` would import `inspect` for it.
+    __slots__ = ("count", "last", "where")
+
+    def __init__(self, where: str, count: int, last: str) -> None:
+        self.where = where
+        self.count = count
+        self.last = last
 
 
 class Guard:
