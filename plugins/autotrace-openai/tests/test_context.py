@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -127,6 +128,7 @@ def test_a_stream_that_outlives_its_loop(server: Any, spans: Any, nothing_logged
 
     stream = asyncio.run(call())
     del stream
+    gc.collect()
     assert spans.one().status != "ok"
     # Without autotrace, too: the HTTP library's generators close one another when the loop shuts down.
     own = "asyncio: an error occurred during closing of asynchronous generator <async_generator object "
