@@ -180,6 +180,8 @@ class TracedFramework:
         for method in target.close:
             closing = ClosingFunction(target.iterator)
             self._applied[AppliedPatch(target.module, f"{target.name}.{method}", closing)] = target
+        if "." in target.iterator:
+            return  # it wraps a stream that is followed by itself: only its close concerns us
         self._streams.append((kind, target.iterator))
         for function in self._functions:
             if isinstance(function, TracedFunction):
