@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "delivery": {"recording", "store", "config", "errors"},
     "activation": {"delivery", "host", "recording", "store", "config", "errors"},
     "spans": {"activation", "recording"},
+    "decorator": {"activation", "recording"},
     "auto": {"activation"},
     "serving": {"auto"},
     "cli": {"activation", "delivery", "host", "serving", "store", "config", "errors"},

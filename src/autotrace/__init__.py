@@ -12,11 +12,12 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .activation import autolog, flush
+    from .decorator import trace
     from .errors import AutotraceError, ConfigError, PluginError
     from .host.hookspecs import hookimpl
     from .host.instrumentation import Amendment, Call, Event, Instrumentation, Patch, StreamClass
     from .recording.messages import Message, Part, RequestValues, ResponseValues, ToolCall, Usage
-    from .spans import Span, context, current_trace_id, span, suppress, trace, update_trace
+    from .spans import Span, context, current_trace_id, span, suppress, update_trace
 
 __all__ = [
     "Amendment",
@@ -49,11 +50,12 @@ __all__ = [
 
 _HOMES = {
     "activation": ("autolog", "flush"),
+    "decorator": ("trace",),
     "errors": ("AutotraceError", "ConfigError", "PluginError"),
     "host.hookspecs": ("hookimpl",),
     "host.instrumentation": ("Amendment", "Call", "Event", "Instrumentation", "Patch", "StreamClass"),
     "recording.messages": ("Message", "Part", "RequestValues", "ResponseValues", "ToolCall", "Usage"),
-    "spans": ("Span", "context", "current_trace_id", "span", "suppress", "trace", "update_trace"),
+    "spans": ("Span", "context", "current_trace_id", "span", "suppress", "update_trace"),
 }
 
 

@@ -5,21 +5,13 @@ It works with and without `import autotrace.auto`. Nothing heavy is imported bef
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .recording.calls import Call, TracedFunction
     from .recording.messages import RequestValues, ResponseValues
-    from .recording.recorder import Contribution, Operation, Recorder
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-#: Pieces of a traced generator that its span keeps; what is not kept is still counted by nobody but the program.
-KEPT_PIECES = 100
+    from .recording.recorder import Contribution, Operation
 
 _UNSET: Any = object()
 
@@ -29,6 +21,7 @@ class Span:
 
     def __init__(self, operation: Operation | Contribution | None) -> None:
         self._operation = operation
+        self._attributes: dict[str, Any] = {}
 
     def set(self, *, output: Any = _UNSET, attributes: Mapping[str, Any] | None = None) -> None:
         """Adds what has become known.
@@ -44,12 +37,14 @@ class Span:
         """
         if self._operation is None:
             return
-        values: ResponseValues = {}
-        if output is not _UNSET:
-            values["output_value"] = output
-        if attributes is not None:
-            values["attributes"] = dict(attributes)
-        self._operation.set(values)
+        from .recording.guard import guard
+
+        with guard("autotrace.span"):
+            self._attributes.update(attributes or {})
+            values: ResponseValues = {"attributes": self._attributes}
+            if output is not _UNSET:
+                values["output_value"] = output
+            self._operation.set(values)
 
 
 @contextmanager
@@ -98,11 +93,12 @@ def _started(
 ) -> Operation | Contribution | None:
     from opentelemetry.context import get_current
 
+    from .activation import active
     from .recording.guard import guard
     from .recording.suppression import is_suppressed
 
     try:
-        recorder = _recorder()
+        recorder = active().recorder()
         if recorder is None or is_suppressed(get_current(), "autotrace"):
             return None
         values: RequestValues = {"name": str(name), "attributes": dict(attributes or {})}
@@ -112,131 +108,6 @@ def _started(
     except Exception as error:  # noqa: BLE001 (values of any shape)
         guard.report("autotrace.span", error)
         return None
-
-
-@overload
-def trace(function: Function, /) -> Function: ...
-
-
-@overload
-def trace(*, name: str | None = None, operation: str = "") -> Callable[[Function], Function]: ...
-
-
-def trace(function: Any = None, /, *, name: str | None = None, operation: str = "") -> Any:
-    """Records every call of a function as a span, with its arguments and its result.
-
-    For functions, coroutine functions, generators, asynchronous generators and methods; each stays what it is.
-
-    Example:
-        >>> import autotrace
-        >>> @autotrace.trace
-        ... def plan(goal: str) -> str:
-        ...     return f"first think about {goal}"
-        >>> plan("lunch")
-        'first think about lunch'
-
-    Args:
-        function: What to record.
-        name: What the span is called: the function's name unless said.
-        operation: `gen_ai.operation.name`, such as `invoke_agent` or `execute_tool`, where it is one.
-    """
-    if function is None:
-        return functools.partial(_traced, name=name, operation=operation)
-    return _traced(function, name=name, operation=operation)
-
-
-def _traced(function: Any, *, name: str | None, operation: str) -> Any:
-    if isinstance(function, staticmethod | classmethod):
-        return type(function)(_traced(function.__func__, name=name, operation=operation))
-    call = _TracedCall(function, name or function.__qualname__.rpartition("<locals>.")[2], operation)
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def coroutine(*args: Any, **kwargs: Any) -> Any:
-            return await call(args, kwargs)
-
-        return coroutine
-    if inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def generator(*args: Any, **kwargs: Any) -> Any:
-            return (yield from call(args, kwargs))
-
-        return generator
-    if inspect.isasyncgenfunction(function):
-
-        @functools.wraps(function)
-        async def async_generator(*args: Any, **kwargs: Any) -> Any:
-            source = call(args, kwargs)
-            resume, value = source.asend, None
-            try:
-                while True:
-                    try:
-                        item = await resume(value)
-                    except StopAsyncIteration:
-                        return
-                    try:
-                        value = yield item
-                        resume = source.asend
-                    except GeneratorExit:
-                        raise
-                    except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on)
-                        resume, value = source.athrow, error
-            finally:
-                await source.aclose()
-
-        return async_generator
-
-    @functools.wraps(function)
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        return call(args, kwargs)
-
-    return plain
-
-
-class _TracedCall:
-    """Calls a function of the user's and records the call. Sets itself up with the first one."""
-
-    def __init__(self, function: Callable[..., Any], name: str, operation: str) -> None:
-        self._function = function
-        self._name = name
-        self._operation = operation
-        self._traced: TracedFunction | None = None
-        self._parameters: tuple[str, ...] = ()
-
-    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        recorder = _recorder()
-        if recorder is None:
-            return self._function(*args, **kwargs)
-        traced = self._traced or self._set_up(recorder)
-        traced.recorder = recorder
-        return traced(self._function, None, args, kwargs)
-
-    def _set_up(self, recorder: Recorder) -> TracedFunction:
-        from .recording.calls import Mappers, TracedFunction
-
-        self._parameters = tuple(inspect.signature(self._function).parameters)
-        mappers = Mappers(
-            self._operation, self._request, lambda result: {"output_value": result}, list, limit=KEPT_PIECES
-        )
-        self._traced = TracedFunction(f"autotrace.trace: {self._name}", mappers, recorder, self._function)
-        return self._traced
-
-    def _request(self, call: Call) -> RequestValues:
-        names = self._parameters
-        given: dict[str, Any] = dict(zip(names, call.args, strict=False))
-        if names[:1] in (("self",), ("cls",)):
-            given.pop(names[0], None)
-        if len(call.args) > len(names):
-            given["args"] = call.args[len(names) :]
-        return {"name": self._name, "input_value": {**given, **call.kwargs}}
-
-
-def _recorder() -> Recorder | None:
-    """The recorder of the program's own spans; None when tracing is off."""
-    from .activation import active
-
-    return active().recorder()
 
 
 def update_trace(

@@ -97,8 +97,12 @@ class Host:
                     self._plugins = []  # what is imported on the way must not come here again
                     from .plugins import installed
 
-                    self._plugins, self._watched = installed(GROUP)
-                    self._is_discovered = True
+                    try:
+                        self._plugins, self._watched = installed(GROUP)
+                        self._is_discovered = True
+                    except BaseException:  # in the middle of an import that it needs itself, perhaps
+                        self._plugins = None
+                        raise
             finally:
                 if is_held:
                     self._discovery.release()

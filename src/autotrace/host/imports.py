@@ -123,10 +123,11 @@ def is_third_party(name: str) -> bool:
         "." not in name
         and name not in sys.stdlib_module_names
         and name not in _STARTING
-        and not name.startswith(("__editable__", "_virtualenv", "_distutils_hack"))
+        and not name.startswith(("__editable__", "_virtualenv", "_distutils_hack", "_sysconfigdata"))
     )
 
 
+#: `org` and `java` are what the standard library (copy, pickle, platform) looks for to know Jython.
 _STARTING = frozenset(
-    {"__main__", "__mp_main__", "autotrace", "sitecustomize", "usercustomize", "distutils-precedence"}
+    {"__main__", "__mp_main__", "autotrace", "sitecustomize", "usercustomize", "distutils-precedence", "org", "java"}
 )

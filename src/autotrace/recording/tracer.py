@@ -156,7 +156,9 @@ class RecordedSpan(trace.Span):
         """Adds an exception as an event."""
         kind = type(exception)
         found: dict[str, Any] = {
-            "exception.type": f"{kind.__module__}.{kind.__qualname__}",
+            "exception.type": kind.__qualname__
+            if kind.__module__ == "builtins"
+            else f"{kind.__module__}.{kind.__qualname__}",
             "exception.message": str(exception),
             "exception.escaped": str(escaped),
         }
