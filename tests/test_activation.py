@@ -341,7 +341,7 @@ def test_switched_off(python: Interpreter) -> None:
         @autotrace.trace
         def work(): return 5
         assert work() == 5
-        assert "autotrace_acme" not in sys.modules and "wrapt" not in sys.modules
+        assert "autotrace_acme" not in sys.modules and "autotrace.host.tracing" not in sys.modules
     """
     assert python.json(program("import autotrace.auto, acme", calls)) == []
 
@@ -371,6 +371,10 @@ def test_without_site_packages_metadata(python: Interpreter, site: Site) -> None
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
     python.path.append(site.folder)
+    try:
+        python.run("import opentelemetry.trace")
+    except AssertionError:
+        pytest.skip("this release of OpenTelemetry cannot be imported beside it")
     assert python.json(program("import autotrace.auto, acme")) == ["chat acme-1"]
 
 
