@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
-    from .recording.calls import Call, TracedFunction
+    from .recording.calls import TracedFunction
+    from .recording.mapping import Call
     from .recording.messages import RequestValues
     from .recording.recorder import Recorder
 
@@ -136,7 +137,8 @@ class _TracedCall:
             return None
 
     def _set_up(self, recorder: Recorder) -> TracedFunction:
-        from .recording.calls import Mappers, TracedFunction
+        from .recording.calls import TracedFunction
+        from .recording.mapping import Mappers
 
         try:
             parameters = list(inspect.signature(self._function).parameters.values())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..recording.calls import Amendment, Call
+from ..recording.mapping import Amendment, Call
 from ..recording.messages import RequestValues, ResponseValues
 
 __all__ = ["Amendment", "Call", "Event", "Instrumentation", "Patch", "StreamClass"]

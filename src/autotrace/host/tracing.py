@@ -11,8 +11,10 @@ from opentelemetry.trace import TracerProvider
 
 from ..config import Config, FrameworkConfig
 from ..errors import ConfigError
-from ..recording.calls import ClosingFunction, Mappers, ObservedFunction, TracedFunction
+from ..recording.calls import TracedFunction
 from ..recording.guard import guard
+from ..recording.mapping import Mappers
+from ..recording.observing import ClosingFunction, ObservedFunction
 from ..recording.privacy import Policy
 from ..recording.recorder import Recorder
 from ..recording.semconv import SCHEMA_URL

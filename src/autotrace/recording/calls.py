@@ -7,84 +7,19 @@ framework's own. What kind of call it was is decided by what came back: a corout
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
-from dataclasses import dataclass, field
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
 
 from opentelemetry.context import get_current
 
-from . import bodies, usage
+from . import bodies
 from .current import enter, leave
-from .encoding import scalar
 from .guard import guard
-from .messages import RequestValues, ResponseValues
+from .mapping import Amendment, Call, Mappers, parameter_names
 from .recorder import Contribution, Operation, Recorder
-from .streams import Fold, Pieces, TracedAsyncIterator, relay, relay_async, watch, watched
+from .streams import Pieces, TracedAsyncIterator, relay, relay_async, watch
 from .suppression import is_suppressed
-
-
-@dataclass(slots=True)
-class Call:
-    """One call of a patched function, as a mapper sees it. Not to be changed.
-
-    Attributes:
-        instance: What the method was called on; None for a plain function.
-        args: Positional arguments, without the instance.
-        kwargs: Keyword arguments.
-        parameters: The function's parameter names in order, without self.
-        settings: The plugin's own settings.
-    """
-
-    instance: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    parameters: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def argument(self, name: str, default: Any = None) -> Any:
-        """The argument called `name`, however it was passed; `default` when it was not.
-
-        Example:
-            >>> Call(None, ("gpt-5",), {"prompt": "hi"}, ("model", "prompt")).argument("model")
-            'gpt-5'
-        """
-        if name in self.kwargs:
-            return self.kwargs[name]
-        try:
-            return self.args[self.parameters.index(name)]
-        except (ValueError, IndexError):
-            return default
-
-
-@dataclass(frozen=True)
-class Amendment:
-    """What a plugin asks the host to change about a call, unseen by the user.
-
-    Attributes:
-        args: Positional arguments in place of the user's.
-        kwargs: Keyword arguments in place of the user's.
-        hides: Says which pieces of the stream exist only because of the amendment; the user does not get them.
-    """
-
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    hides: Callable[[Any], bool] | None = None
-
-
-@dataclass(frozen=True)
-class Mappers:
-    """The pure functions of a patch (see `Patch`, which documents them)."""
-
-    operation: str
-    request: Callable[[Call], RequestValues | None]
-    response: Callable[[Any], ResponseValues | None] | None = None
-    fold: Fold | None = None
-    amend: Callable[[Call], Amendment | None] | None = None
-    body: Callable[[Any], Any] | None = None
-    limit: int | None = None
-    digest: Callable[[Any], Any] | None = None
 
 
 class TracedFunction:
@@ -253,91 +188,3 @@ class TracedFunction:
             pieces.end()
         else:
             bodies.follow(response, pieces)
-
-
-class ObservedFunction:
-    """What the host puts around a function whose calls are events of the model call that they happen in.
-
-    Args:
-        label: Names it in reports.
-        name: The event's name.
-        describe: From a call to the event's attributes; None: no event.
-        function: The original, for its signature only.
-    """
-
-    def __init__(
-        self, label: str, name: str, describe: Callable[[Call], Mapping[str, Any] | None], function: Any
-    ) -> None:
-        self.label = label
-        self.enabled = True
-        self._name = name
-        self._describe = describe
-        self._parameters = parameter_names(function)
-
-    def __call__(
-        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Notes the event, then calls `wrapped`."""
-        if self.enabled:
-            try:
-                self._note(instance, args, kwargs)
-            except Exception as error:  # noqa: BLE001 (a plugin's function)
-                guard.report(f"{self.label}: event", error)
-        return wrapped(*args, **kwargs)
-
-    def _note(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        call = usage.owner(get_current())
-        if call is None or not call.span.is_recording():
-            return
-        attributes = self._describe(Call(instance, args, kwargs, self._parameters))
-        if attributes is not None:
-            known = {key: scalar(value) for key, value in attributes.items() if value is not None}
-            call.span.add_event(self._name, cast(Any, known))
-
-
-class ClosingFunction:
-    """What the host puts around a stream class's close: the span of the stream ends with it.
-
-    Args:
-        attribute: Where an instance of the class holds its iterator; dots lead through what it wraps.
-    """
-
-    def __init__(self, attribute: str) -> None:
-        self._iterator = operator.attrgetter(attribute)
-
-    def __call__(
-        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Calls `wrapped`; a span that is still open ends when it is done."""
-        try:
-            pieces = watched(self._iterator(instance))
-        except AttributeError:  # not a stream that we have seen
-            pieces = None
-        if pieces is None:
-            return wrapped(*args, **kwargs)
-        try:
-            result = wrapped(*args, **kwargs)
-        except BaseException:
-            pieces.end("closed")
-            raise
-        if type(result) is CoroutineType:
-            return _closed(result, pieces)
-        pieces.end("closed")
-        return result
-
-
-async def _closed(closing: Coroutine[Any, Any, Any], pieces: Pieces) -> Any:
-    try:
-        return await closing
-    finally:
-        pieces.end("closed")
-
-
-def parameter_names(function: Any) -> tuple[str, ...]:
-    """Names of the parameters that can be passed by position, without self; empty when they cannot be known."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return ()
-    names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-    return names[1:] if names[:1] in (("self",), ("cls",)) else names
