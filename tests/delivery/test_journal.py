@@ -106,13 +106,48 @@ def test_permissions(line, home, umask):
     assert (home / ".gitignore").read_text() == "*\n"
 
 
-def test_home_of_the_user_keeps_its_mode(line, home):
-    """A home that was there before is left as it is."""
+@pytest.mark.parametrize(("name", "files"), [(".autotrace", ["notes"]), ("traces", []), ("traces", ["traces.db-wal"])])
+def test_home_that_was_there_becomes_private(tmp_path, name, files, caplog):
+    """A home that is ours by its name or by what lies in it is closed to others and ignored by git."""
+    home = tmp_path / name
     home.mkdir()
     home.chmod(0o755)
-    line.tracer.start_span("open")
+    for file in files:
+        (home / file).touch()
+    with caplog.at_level(logging.WARNING, "autotrace"):
+        Journal(home).start(f"{1:032x} {1:016x}", b"{}")
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert (home / ".gitignore").read_text() == "*\n"
+    assert caplog.messages == []
+
+
+def test_folder_with_other_files_keeps_its_mode(tmp_path, caplog):
+    """A home that holds the user's files stays open and its files in git, ours are closed; a warning says so once."""
+    home = tmp_path / "project"
+    (home / "journal").mkdir(parents=True)
+    home.chmod(0o755)
+    (home / "program.py").touch()
+    journal = Journal(home, segment_bytes=100)
+    with caplog.at_level(logging.WARNING, "autotrace"):
+        for number in range(5):
+            journal.end(f"{number:032x} {1:016x}", b"{}")
     assert stat.S_IMODE(home.stat().st_mode) == 0o755
-    assert not (home / ".gitignore").exists()
+    assert stat.S_IMODE((home / "journal").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (home / "journal").iterdir()} == {0o600}
+    subprocess.run(["git", "init", "-q", str(home)], check=True)
+    seen = subprocess.run(
+        ["git", "-C", str(home), "status", "--porcelain", "-uall"], check=True, capture_output=True, text=True
+    )
+    assert seen.stdout == "?? program.py\n"
+    [message] = caplog.messages
+    assert f"others than its owner can list {home}:" in message
+
+
+def test_gitignore_of_the_user_stays(tmp_path):
+    """A `.gitignore` that is in the home already is not touched."""
+    (tmp_path / ".gitignore").write_text("journal/\n")
+    Journal(tmp_path).start(f"{1:032x} {1:016x}", b"{}")
+    assert (tmp_path / ".gitignore").read_text() == "journal/\n"
 
 
 def test_rotation_carries_open_roots(make_line, collecting, home, journalled):

@@ -71,7 +71,9 @@ class Journal:
         self.folder = home / "journal"
         self.resource = dict(resource or {})
         self._segment_bytes = segment_bytes
-        self._said = False
+        self._said: set[str] = set()
+        #: Whether others than the owner may list the home.
+        self._shared = False
         self._process = _Process(OrderedDict())
         self._processes = {self._process.pid: self._process}
         _journals.append(weakref.ref(self, _journals.remove))
@@ -192,13 +194,18 @@ class Journal:
             finally:
                 process.writing = False
         # Outside the lock: a log handler may be traced itself, or hold a lock of its own.
-        if problem is not None and not self._said:
-            self._said = True
-            logger.warning(
-                "spans cannot be written to %s: %s; they are kept in memory and tried again (said once)",
-                self.folder,
-                problem,
+        if problem is not None:
+            self._say(
+                "spans cannot be written to %s: %s; they are kept in memory and tried again", self.folder, problem
             )
+        if self._shared:
+            self._say("others than its owner can list %s: chmod it to 0700, or give us a folder of our own", self.home)
+
+    def _say(self, message: str, *values: object) -> None:
+        """Warns once in the life of this journal."""
+        if message not in self._said:
+            self._said.add(message)
+            logger.warning(message + " (said once)", *values)
 
     def _write_backlog(self, process: _Process) -> None:
         while process.backlog:
@@ -223,7 +230,7 @@ class Journal:
             return False
 
     def _next_segment(self, process: _Process, first: bytes) -> SegmentFile:
-        make_home(self.home)
+        self._shared = make_home(self.home)
         make_folder(self.folder)
         sequence = process.sequence + 1
         coming = {id(first), *map(id, process.backlog)}
