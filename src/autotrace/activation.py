@@ -87,7 +87,7 @@ class Activation:
 
         policy = Policy(own.capture_content, config.content_limit)
         policy.redactors = self.host.redactors
-        return Recorder(OWN, self.provider().get_tracer(OWN, __version__), policy)
+        return Recorder(OWN, self.provider().get_tracer(OWN, __version__), policy, owns_model_calls=False)
 
     def switch_on(self) -> None:
         """Watches imports, and applies the settings to what has been imported."""
@@ -109,6 +109,7 @@ class Activation:
                     for name, given in frameworks.items()
                 }
         else:
+            framework = framework.lower()
             known = self.framework_arguments.get(framework, {})
             merged, frameworks = self.arguments, {**self.framework_arguments, framework: {**known, **arguments}}
         if arguments:
@@ -187,6 +188,8 @@ def autolog(
     """
     if framework is not None and tracer_provider is not None:
         raise ConfigError("tracer_provider", "autolog()", "goes for all frameworks: leave out the framework's name")
+    if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):
+        raise ConfigError("tracer_provider", "autolog()", f"{type(tracer_provider).__qualname__} has no get_tracer")
     arguments = dict(options)
     if disable is None and framework is not None and not options:
         disable = False  # autolog("openai"), with nothing else said, switches it on

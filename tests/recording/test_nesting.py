@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +14,11 @@ from opentelemetry.context import get_current
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 
 import autotrace
-from autotrace import Usage
+from autotrace import Message, Usage
+from autotrace.activation import active
+from autotrace.recording.current import enter, leave
+from autotrace.recording.privacy import Policy
+from autotrace.recording.recorder import Operation, Recorder
 
 from ..conftest import Collected
 
@@ -118,41 +123,85 @@ def usage(span: Any) -> tuple[Any, Any]:
     return span.attributes.get("gen_ai.usage.input_tokens"), span.attributes.get("gen_ai.usage.output_tokens")
 
 
-def test_a_model_call_in_a_model_call(acme: Any, spans: Collected) -> None:
+@contextmanager
+def framework_call() -> Iterator[Operation]:
+    """A model call of another framework, such as a chat model of LangChain's, under which requests are made."""
+    tracer = active().provider().get_tracer("autotrace.plugins.framework")
+    operation = Recorder("framework", tracer, Policy()).start("chat", {"model": "framework-1"})
+    assert isinstance(operation, Operation)
+    token = enter(operation.context)
+    try:
+        yield operation
+    finally:
+        leave(token)
+        operation.finish({"output": [Message.assistant("whole")], "usage": Usage(1, 1)})
+
+
+def test_requests_beneath_a_frameworks_call(acme: Any, spans: Collected) -> None:
     """A framework's model call that makes two requests through a provider's gives one span with their sum."""
     client = acme.Client()
-
-    def requests() -> None:
+    with framework_call():
         client.complete("inner")
         list(client.words("one two"))
-
-    reply = client.complete("outer", work=requests)
     span = spans.one()
-    assert usage(span) == (20, 7)  # what was billed, not what the outer reply claims
-    assert f'"content":"{reply.text}"' in span.attributes["gen_ai.output.messages"]
+    assert usage(span) == (20, 7)  # what was billed, not what the framework's reply claims
+    assert '"content":"whole"' in span.attributes["gen_ai.output.messages"]
 
 
-def test_a_model_call_in_a_coroutine(acme: Any, spans: Collected) -> None:
+def test_requests_that_are_awaited(acme: Any, spans: Collected) -> None:
     """The same holds where the calls are awaited."""
-    client = acme.Client()
-    asyncio.run(client.complete_async("outer", work=lambda: client.complete_async("inner")))
+
+    async def main() -> None:
+        with framework_call():
+            await acme.Client().complete_async("inner")
+
+    asyncio.run(main())
     assert usage(spans.one()) == (10, 5)
 
 
 def test_a_failed_request_beneath(acme: Any, spans: Collected) -> None:
-    """A request beneath that fails and is made again counts once."""
+    """A request beneath that fails and is made again counts once; the failure is told."""
     client = acme.Client()
 
     def fail() -> None:
         raise OSError("down")
 
-    def requests() -> None:
+    with framework_call():
         with pytest.raises(OSError, match="down"):
             client.complete("inner", work=fail)
         client.complete("inner")
+    span = spans.one()
+    assert usage(span) == (10, 5)
+    assert [event.name for event in span.events] == ["model_call.failed"]
 
-    client.complete("outer", work=requests)
-    assert usage(spans.one()) == (10, 5)
+
+def test_a_stream_that_outlives_the_frameworks_call(acme: Any, spans: Collected) -> None:
+    """A stream read after the call that it was opened in has ended is billed in a span of its own, beneath it."""
+    with framework_call():
+        words = acme.Client().words("one two")
+    list(words)
+    owner, late = spans.finished
+    assert usage(owner) == (1, 1)
+    assert usage(late) == (10, 2)
+    assert late.parent.span_id == span_id(owner)
+
+
+def test_a_call_of_the_same_framework(acme: Any, spans: Collected) -> None:
+    """A call that a client makes inside a call of its own kind (a router, a guardrail) is a call of its own."""
+    client = acme.Client()
+    client.complete("outer", work=lambda: client.complete("inner"))
+    inner, outer = spans.finished
+    assert usage(inner) == usage(outer) == (10, 5)
+    assert inner.parent.span_id == span_id(outer)
+
+
+def test_a_span_of_ones_own_owns_no_tokens(acme: Any, spans: Collected) -> None:
+    """What a program calls `chat` itself may hold any number of calls: each has its span and its tokens."""
+    with autotrace.span("answer", operation="chat"):
+        acme.Client().complete("one")
+        words = acme.Client().words("two words")
+    list(words)
+    assert [usage(span) for span in spans.finished] == [(10, 5), (None, None), (10, 2)]
 
 
 def test_an_owner_that_has_ended_owns_nothing(acme: Any, spans: Collected) -> None:
@@ -173,10 +222,11 @@ def test_an_owner_that_has_ended_owns_nothing(acme: Any, spans: Collected) -> No
 def test_no_model_between(acme: Any, spans: Collected) -> None:
     """What is no model call has a span of its own inside a model call, and owns no tokens."""
     client = acme.Client()
-    client.complete("outer", work=lambda: client.search("find", work=lambda: client.complete("inner")))
-    assert [span.name for span in spans.finished] == ["retrieval", "chat acme-1"]
+    with framework_call():
+        client.search("find", work=lambda: client.complete("inner"))
+    assert [span.name for span in spans.finished] == ["retrieval", "chat framework-1"]
     assert usage(spans.named("retrieval")) == (None, None)
-    assert usage(spans.named("chat acme-1")) == (10, 5)
+    assert usage(spans.named("chat framework-1")) == (10, 5)
 
 
 def test_usage_adds_up() -> None:

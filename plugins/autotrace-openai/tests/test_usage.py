@@ -52,11 +52,13 @@ async def test_many_calls_are_billed_as_they_are_told(sdk: Any, spans: Any, serv
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 async def test_nested_calls_are_billed_once(sdk: Any, spans: Any, server: Any, stream: bool) -> None:
     """L17: a framework's own model span around a call takes over its tokens: they are told once."""
+    from autotrace.activation import active
     from autotrace.recording.current import enter, leave
+    from autotrace.recording.privacy import Policy
+    from autotrace.recording.recorder import Recorder
 
     autotrace.autolog("openai", stream_usage="always")
-    recorder = autotrace.activation.active().recorder()
-    assert recorder is not None
+    recorder = Recorder("framework", active().provider().get_tracer("autotrace.plugins.framework"), Policy())
     operation = recorder.start("chat", {"model": "gpt-4o"})
     token = enter(operation.context)
     try:

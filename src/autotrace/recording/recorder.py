@@ -42,16 +42,26 @@ class Recorder:
         tracer: Where spans come from. May be replaced while running.
         policy: What content its spans may hold.
         provider: `gen_ai.provider.name`, unless a mapper says otherwise.
+        owns_model_calls: Whether the tokens of the calls inside its model calls are theirs (recording/usage.py). Not
+            so for a program's own spans: what they call `chat` may hold any number of calls.
     """
 
-    def __init__(self, name: str, tracer: Tracer, policy: Policy, provider: str = "") -> None:
+    def __init__(
+        self, name: str, tracer: Tracer, policy: Policy, provider: str = "", owns_model_calls: bool = True
+    ) -> None:
+        self._owns_model_calls = owns_model_calls
         self.name = name
         self.tracer = tracer
         self.policy = policy
         self.provider = provider
 
     def start(
-        self, operation: str, values: RequestValues | None = None, *, parent: Context | None = None
+        self,
+        operation: str,
+        values: RequestValues | None = None,
+        *,
+        parent: Context | None = None,
+        started: int | None = None,
     ) -> Operation | Contribution:
         """Starts an operation: a span, or a contribution to the model call that it lies in.
 
@@ -59,16 +69,17 @@ class Recorder:
             operation: `gen_ai.operation.name`, e.g. `chat`.
             values: What is known so far.
             parent: The context that it lies in; the current one when None.
+            started: When it started, in ns since 1970; now when None.
         """
         values = values if values is not None else {}
         context = get_current() if parent is None else parent
         operation = values.get("operation") or operation
-        is_model_call = operation in semconv.MODEL_OPERATIONS
+        is_model_call = self._owns_model_calls and operation in semconv.MODEL_OPERATIONS
+        started = started if started is not None else time.time_ns()
         if is_model_call:
-            call = usage.owner(context)
+            call = usage.owner_of(context, self.name)
             if call is not None:
-                return Contribution(call, context)
-        started = time.time_ns()
+                return Contribution(self, call, context, operation, values, started)
         attributes: dict[str, Any]
         try:
             provider = values.get("provider") or self.provider
@@ -90,7 +101,7 @@ class Recorder:
         inner: dict[str, object] = {**context, SPAN_KEY: span}
         model_call = None
         if is_model_call:
-            inner[usage.KEY] = model_call = usage.ModelCall(span)
+            inner[usage.KEY] = model_call = usage.ModelCall(span, self.name)
         if TRACE not in inner:
             inner[TRACE] = TraceState(span, labels or EMPTY)
         return Operation(self, span, Context(inner), started, model_call)
@@ -209,13 +220,23 @@ _OK = Status(StatusCode.OK)
 class Contribution:
     """A model call inside another one: it has no span; what it learns goes to the owner (recording/usage.py)."""
 
-    __slots__ = ("_call", "_ended", "_started", "_values", "context", "span")
+    __slots__ = ("_call", "_ended", "_recorder", "_request", "_started", "_values", "context", "span")
 
-    def __init__(self, call: usage.ModelCall, context: Context) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        call: usage.ModelCall,
+        context: Context,
+        operation: str,
+        request: RequestValues,
+        started: int,
+    ) -> None:
         self.span = call.span
         self.context = context
+        self._recorder = recorder
         self._call = call
-        self._started = time.time_ns()
+        self._request: RequestValues = {**request, "operation": operation}
+        self._started = started
         self._values: ResponseValues = {}
         self._ended = False
 
@@ -240,15 +261,22 @@ class Contribution:
             self.span.add_event(name, cast(Any, known))
 
     def finish(self, values: ResponseValues | None = None, outcome: str | None = None) -> None:
-        """Hands what is known to the owner."""
+        """Hands what is known to the owner; where that has ended before, it becomes a span after all."""
         if self._ended:
             return
         self._ended = True
-        self._call.contributions.append({**self._values, **(values or {})})
+        known: ResponseValues = {**self._values, **(values or {})}
+        if self._call.is_open:
+            self._call.contributions.append(known)
+            return
+        late = self._recorder.start("", self._request, parent=self.context, started=self._started)
+        late.finish(known, outcome)
 
     def fail(self, error: BaseException, values: ResponseValues | None = None) -> None:
-        """Hands what is known to the owner; the error itself reaches the owner as an exception."""
-        self.finish(values)
+        """Hands what is known to the owner, and tells it of the error, which may never reach it (a fallback)."""
+        if not self._ended and failures.outcome_of(error) is None:
+            self.event("model_call.failed", {semconv.ERROR_TYPE: failures.type_name(error)})
+        self.finish(values, failures.outcome_of(error))
 
     def abandon(self, outcome: str) -> None:
         """Hands what is known to the owner."""

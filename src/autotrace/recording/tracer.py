@@ -9,6 +9,7 @@ the SDK's spans instead.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import time
@@ -22,6 +23,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, SpanKind, Statu
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from .encoding import readable, scalar
+from .guard import guard
 
 #: Attributes of one span, as in OpenTelemetry's SDK; more are counted, not kept.
 MAX_ATTRIBUTES = 128
@@ -29,6 +31,7 @@ MAX_ATTRIBUTES = 128
 MAX_EVENTS = 128
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
 _UNSET = Status()
 _OK = Status(StatusCode.OK)
 
@@ -99,8 +102,12 @@ class RecordedSpan(trace.Span):
 
     def set_known(self, attributes: Mapping[str, Any]) -> None:
         """Sets attributes whose values are known to be what OpenTelemetry takes."""
-        if self.end_time is None:
+        if self.end_time is not None:
+            return
+        if len(self.attributes) + len(attributes) <= MAX_ATTRIBUTES:
             self.attributes.update(attributes)
+        else:
+            self.set_attributes(attributes)
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Sets attributes."""
@@ -210,9 +217,12 @@ class LeanTracer(trace.Tracer):
         ids = _ids()
         if parent is None or not parent.is_valid:
             parent, trace_id = None, ids.getrandbits(128) or 1
+            flags = _root_flags(trace_id, name, kind)
         else:
-            trace_id = parent.trace_id
-        span_context = SpanContext(trace_id, ids.getrandbits(64) or 1, False, _SAMPLED)
+            trace_id, flags = parent.trace_id, parent.trace_flags
+        span_context = SpanContext(trace_id, ids.getrandbits(64) or 1, False, flags)
+        if len(attributes) > MAX_ATTRIBUTES:
+            attributes = dict(itertools.islice(attributes.items(), MAX_ATTRIBUTES))
         is_root = parent is None or parent.is_remote or not isinstance(holder, RecordedSpan)
         span = RecordedSpan(self, name, span_context, parent, is_root, kind, attributes, start_time)
         if is_root:
@@ -253,6 +263,23 @@ class LeanTracerProvider(trace.TracerProvider):
     ) -> LeanTracer:
         """A tracer of one instrumentation scope."""
         return LeanTracer(self._sink, readable(instrumenting_module_name), instrumenting_library_version)
+
+
+def _root_flags(trace_id: int, name: str, kind: SpanKind) -> TraceFlags:
+    """The flags of a trace that begins with a span of ours.
+
+    They say nothing of whether we record (we do), but other tools' spans beneath ours, and services that are called,
+    sample by them. So the app's own sampler decides, where it has one, as it would have without us.
+    """
+    sampler = getattr(trace.get_tracer_provider(), "sampler", None)
+    if sampler is None:
+        return _SAMPLED
+    try:
+        sampled = sampler.should_sample(None, trace_id, name, kind).decision.is_sampled()
+    except Exception as error:  # noqa: BLE001 (the app's own sampler)
+        guard.report("the app's sampler", error)
+        return _SAMPLED
+    return _SAMPLED if sampled else _UNSAMPLED
 
 
 _random = random.Random(os.urandom(32))

@@ -22,14 +22,17 @@ class ModelCall:
 
     Attributes:
         span: The owner's span.
+        framework: Whose call it is. A call of the same framework inside it (an OpenAI request that a transport of the
+            OpenAI client makes) is another call, not another view of this one.
         is_open: False once the owner has ended: what comes later is a call of its own.
         contributions: What the calls beneath have learned, in order.
     """
 
-    __slots__ = ("contributions", "is_open", "span")
+    __slots__ = ("contributions", "framework", "is_open", "span")
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span, framework: str) -> None:
         self.span = span
+        self.framework = framework
         self.is_open = True
         self.contributions: list[ResponseValues] = []
 
@@ -56,3 +59,9 @@ def owner(context: Mapping[str, object]) -> ModelCall | None:
     """The open model call that `context` lies in, or None."""
     call = context.get(KEY)
     return call if isinstance(call, ModelCall) and call.is_open else None
+
+
+def owner_of(context: Mapping[str, object], framework: str) -> ModelCall | None:
+    """The open model call that a call of `framework` in `context` contributes to, or None: it has its own span."""
+    call = owner(context)
+    return call if call is not None and call.framework != framework else None
