@@ -10,6 +10,7 @@ from autotrace import Message, Part, ToolCall
 from .fields import field, items, text, view
 
 FINISH = {"tool_calls": "tool_call", "function_call": "tool_call", "max_output_tokens": "length"}
+_TEXTS = frozenset({"text", "input_text", "output_text"})
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
@@ -60,10 +61,15 @@ def _all_parts(fields: Mapping[str, Any]) -> list[Part | ToolCall]:
 
 
 def _tool_result(content: Any) -> Any:
-    """A tool's result: its text, where it is nothing else."""
-    if isinstance(content, list) and all(field(part, "type") == "text" for part in content):
+    """A tool's result: its text, where it is nothing else; its parts, where it has some; any value otherwise."""
+    if text(content, "type") == "computer_screenshot":
+        return [_image(content)]
+    if not isinstance(content, list | tuple):
+        return content
+    kinds = [text(part, "type") for part in content]
+    if all(kind in _TEXTS for kind in kinds):
         return "".join(text(part, "text") or "" for part in content)
-    return content
+    return content_parts(content) if all(kinds) else content
 
 
 def _audio(audio: Any) -> list[Part]:
@@ -99,7 +105,7 @@ def _part(part: Any) -> Part:
     if isinstance(part, str):
         return Part.text(part)
     kind = text(part, "type") or "unknown"
-    if kind in ("text", "input_text", "output_text"):
+    if kind in _TEXTS:
         return Part.text(text(part, "text") or "")
     if kind == "refusal":
         return Part.refusal(text(part, "refusal") or "")
@@ -142,7 +148,7 @@ def _item_message(item: Any) -> Message:
     if kind == "message":
         return Message(text(item, "role") or "user", tuple(content_parts(field(item, "content"))))
     if kind.endswith("_call_output"):
-        return Message("tool", (Part.tool_result(field(item, "output"), text(item, "call_id")),))
+        return Message("tool", (Part.tool_result(_tool_result(field(item, "output")), text(item, "call_id")),))
     return Message("assistant", tuple(item_parts(item)))
 
 

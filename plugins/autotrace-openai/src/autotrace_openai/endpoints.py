@@ -71,8 +71,9 @@ _PROVIDERS = {
     "api.fireworks.ai": "fireworks_ai",
     "api.cerebras.ai": "cerebras",
 }
-#: Hosts that take `stream_options.include_usage`. Others may answer an unknown field with an error.
-_REPORT_STREAM_USAGE = frozenset({"api.openai.com"})
+#: The host that takes `stream_options.include_usage`, with its regions (`eu.api.openai.com`). Others may answer an
+#: unknown field with an error.
+_REPORTS_STREAM_USAGE = "api.openai.com"
 
 
 def provider(client: Any, host: str | None) -> str:
@@ -92,7 +93,7 @@ def _provider(host: str | None) -> str:
 
 def reports_stream_usage(host: str | None) -> bool:
     """Whether a host is known to report the usage of a stream when asked."""
-    return host is not None and host.lower() in _REPORT_STREAM_USAGE
+    return host is not None and f".{host.lower()}".endswith("." + _REPORTS_STREAM_USAGE)
 
 
 def server(client: Any) -> tuple[str | None, int | None]:
