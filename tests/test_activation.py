@@ -384,3 +384,33 @@ def test_flags_of_the_interpreter(python: Interpreter) -> None:
         "chat acme-1"
     ]
     assert sys.version_info >= (3, 10)
+
+
+def test_an_apps_provider_is_extended_once(python: Interpreter) -> None:
+    """However often the settings change, a span of an app's own provider reaches the journal once."""
+    found = python.json("""
+        import json, sqlite3, os
+        import autotrace
+        from opentelemetry.sdk.trace import TracerProvider
+        provider, other = TracerProvider(), TracerProvider()
+        added = []
+        for one in (provider, other):
+            one.add_span_processor = lambda found, add=one.add_span_processor: (added.append(found), add(found))
+        autotrace.autolog(tracer_provider=provider, destination="store")
+        with autotrace.span("outer"):
+            for number in range(3):
+                autotrace.autolog(environment=f"e{number}")
+                with autotrace.span(f"work {number}"):
+                    pass
+        autotrace.autolog(tracer_provider=other)
+        with autotrace.span("elsewhere"):
+            pass
+        autotrace.autolog(tracer_provider=provider)
+        with autotrace.span("back"):
+            pass
+        assert autotrace.flush()
+        store = sqlite3.connect(os.path.join(os.environ["AUTOTRACE_HOME"], "traces.db"))
+        names = sorted(name for (name,) in store.execute("SELECT name FROM spans"))
+        print(json.dumps([len(added), names]))
+    """)
+    assert found == [2, ["back", "elsewhere", "outer", "work 0", "work 1", "work 2"]]

@@ -100,7 +100,7 @@ def test_precedence(name: str, tmp_path: Path, write: Write) -> None:
     ],
 )
 def test_bad_values(name: str, bad: Any, tmp_path: Path, write: Write) -> None:
-    """A bad value is named with its key and its source, and the next weaker source counts."""
+    """A bad value is named with its key and its source, and the next weaker source counts; content is then off."""
     with pytest.raises(ConfigError) as caught:
         load({name: bad}, environ={}, folder=tmp_path)
     assert (caught.value.key, caught.value.source) == (name, "autolog()")
@@ -108,7 +108,8 @@ def test_bad_values(name: str, bad: Any, tmp_path: Path, write: Write) -> None:
     path = write(f"[tool.autotrace]\n{name} = {toml}\n")
     found = load(environ={}, folder=tmp_path)
     assert problems(found) == [(f"tool.autotrace.{name}", str(path))]
-    assert getattr(found, name) == DEFAULTS.get(name, tmp_path / ".autotrace")
+    expected = "off" if name == "capture_content" else DEFAULTS.get(name, tmp_path / ".autotrace")
+    assert getattr(found, name) == expected
 
 
 @pytest.mark.parametrize(
@@ -124,11 +125,12 @@ def test_bad_values(name: str, bad: Any, tmp_path: Path, write: Write) -> None:
     ],
 )
 def test_bad_environment(variable: str, text: str, tmp_path: Path) -> None:
-    """A bad variable is named; everything else stays at its default."""
+    """A bad variable is named; everything else stays at its default. What was to be captured is not guessed."""
     found = load(environ={variable: text}, folder=tmp_path)
     assert problems(found) == [(variable, "environment")]
-    assert {name: getattr(found, name) for name in DEFAULTS} == DEFAULTS
-    assert found.framework("acme").capture_content == "full"
+    general = {"capture_content": "off"} if variable == "AUTOTRACE_CAPTURE_CONTENT" else {}
+    assert {name: getattr(found, name) for name in DEFAULTS} == {**DEFAULTS, **general}
+    assert found.framework("acme").capture_content == ("off" if "CAPTURE" in variable else "full")
 
 
 def test_empty_variables(tmp_path: Path) -> None:
@@ -206,11 +208,40 @@ def test_framework_settings(tmp_path: Path, write: Write) -> None:
 
 
 def test_a_bad_framework_setting_gives_way(tmp_path: Path, write: Write) -> None:
-    """A bad variable for a framework leaves what the file says of it in force."""
-    write('[tool.autotrace.acme]\ncapture_content = "off"\n')
-    found = load(environ={"AUTOTRACE_ACME_CAPTURE_CONTENT": "some"}, folder=tmp_path)
-    assert found.framework("acme").capture_content == "off"
-    assert problems(found) == [("AUTOTRACE_ACME_CAPTURE_CONTENT", "environment")]
+    """A bad switch for a framework leaves what the file says of it in force."""
+    write("[tool.autotrace.acme]\ndisable = true\n")
+    found = load(environ={"AUTOTRACE_ACME_DISABLE": "perhaps"}, folder=tmp_path)
+    assert found.is_disabled("acme")
+    assert problems(found) == [("AUTOTRACE_ACME_DISABLE", "environment")]
+
+
+def test_bad_capture_content_fails_closed(tmp_path: Path, write: Write) -> None:
+    """A value that cannot be used captures nothing, though a weaker source says `full`; a stronger one decides."""
+    write('[tool.autotrace]\ncapture_content = "full"\n[tool.autotrace.acme]\ncapture_content = "full"\n')
+    for variable in ("AUTOTRACE_CAPTURE_CONTENT", "AUTOTRACE_ACME_CAPTURE_CONTENT"):
+        found = load(environ={variable: "metadata"}, folder=tmp_path)
+        assert found.framework("acme").capture_content == "off"
+        assert "counts as off" in str(found.problems[0])
+        called = load({"capture_content": "full"}, environ={variable: "metadata"}, folder=tmp_path)
+        assert called.framework("acme").capture_content == "full"
+    path = write('[tool.autotrace.acme]\ncapture_content = "metadata"\n')
+    found = load(environ={}, folder=tmp_path)
+    assert (found.framework("acme").capture_content, found.capture_content) == ("off", "full")
+    assert problems(found) == [("acme.capture_content", str(path))]
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [(text, "off") for text in ("OFF", "false", "0", "No", "None")]
+    + [(text, "full") for text in ("Full", "true", "1", "yes", "on")]
+    + [(" Truncated ", "truncated"), (False, "off"), (True, "full"), (0, "off")],
+)
+def test_capture_content_as_a_switch(value: Any, meaning: str, tmp_path: Path) -> None:
+    """`capture_content` is understood in capitals too, and as a switch."""
+    assert load({"capture_content": value}, environ={}, folder=tmp_path).capture_content == meaning
+    environ = {"AUTOTRACE_CAPTURE_CONTENT": str(value), "AUTOTRACE_ACME_CAPTURE_CONTENT": str(value)}
+    found = load(environ=environ, folder=tmp_path)
+    assert (found.framework("acme").capture_content, found.problems) == (meaning, ())
 
 
 CALL_ON, CALL_OFF = {"acme": {"disable": False}}, {"acme": {"disable": True}}
@@ -224,6 +255,17 @@ FILE_ON, FILE_OFF = "[tool.autotrace.acme]\ndisable = false", "[tool.autotrace.a
         ({}, {}, {"AUTOTRACE_DISABLE": "acme,other"}, "", True),
         ({}, {}, {"AUTOTRACE_DISABLE": "other"}, "", False),
         ({}, {}, {"AUTOTRACE_DISABLE": "all"}, "", True),
+        ({}, {}, {"AUTOTRACE_DISABLE": "1"}, "", True),
+        ({}, {}, {"AUTOTRACE_DISABLE": "True"}, "", True),
+        ({}, {}, {"AUTOTRACE_DISABLE": "yes"}, "", True),
+        ({}, {}, {"AUTOTRACE_DISABLE": "on"}, "", True),
+        ({}, {}, {"AUTOTRACE_DISABLE": "ALL"}, "", True),
+        ({}, {}, {"AUTOTRACE_DISABLE": "0"}, "", False),
+        ({}, {}, {"AUTOTRACE_DISABLE": "other, ACME"}, "", True),
+        ({}, {}, {}, "[tool.autotrace]\ndisable = true", True),
+        ({}, {}, {}, "[tool.autotrace]\ndisable = ['Acme']", True),
+        ({}, {}, {}, "[tool.autotrace.Acme]\ndisable = true", True),
+        ({}, {"ACME": {"disable": True}}, {}, "", True),
         ({}, {}, {"AUTOTRACE_ACME_DISABLE": "true"}, "", True),
         ({}, {}, {}, FILE_OFF, True),
         ({}, {}, {"AUTOTRACE_ACME_DISABLE": "false"}, FILE_OFF, False),
@@ -309,6 +351,32 @@ def test_a_setting_for_nobody(
     assert caplog.messages == [
         "AUTOTRACE_ACNE_DISABLE (environment): no such setting, and no plugin of that name is installed"
     ]
+
+
+def test_disabling_nobody(
+    clean: None, fakes_on_path: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A name in `disable` that no installed plugin has is told once; `autotrace` and `threading` are somebody."""
+    monkeypatch.setenv("AUTOTRACE_DISABLE", "acne,Threading,AUTOTRACE")
+    caplog.set_level(logging.WARNING, "autotrace")
+    autotrace.autolog()
+    import acme  # noqa: F401
+
+    autotrace.autolog()
+    assert caplog.messages == ["AUTOTRACE_DISABLE (environment): 'acne': no plugin of that name is installed"]
+
+
+def test_names_in_capitals(spans: Collected, fakes_on_path: None, caplog: pytest.LogCaptureFixture) -> None:
+    """`autolog` knows a framework however its name is written, and the last word counts."""
+    import acme
+
+    autotrace.autolog("Acme", disable=True)
+    acme.Client().complete("hi")
+    assert spans.finished == []
+    autotrace.autolog("acme", disable=False)
+    acme.Client().complete("hi")
+    spans.one()
+    assert caplog.messages == []
 
 
 def test_the_program_goes_on(python: Interpreter) -> None:

@@ -16,8 +16,9 @@ from opentelemetry.trace import StatusCode, get_current_span
 
 import autotrace
 from autotrace import activation
+from autotrace.recording.guard import guard
 
-from .conftest import Collected, Interpreter
+from .conftest import Collected, Interpreter, LightCollected
 
 
 @autotrace.trace
@@ -419,3 +420,68 @@ def test_toggled_while_running(spans: Collected) -> None:
     autotrace.autolog("autotrace", disable=False)
     add(3)
     assert [said(span)[1] for span in spans.finished] == ["3", "5"]
+
+
+def test_pickled_by_value(spans: Collected) -> None:
+    """A function that a pickler takes by value (as joblib, dask and ray do) can be sent off after a call too."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+
+    @autotrace.trace(name="there", operation="execute_tool")
+    def twice(number: int) -> int:
+        return 2 * number
+
+    assert twice(1) == 2
+    again = cloudpickle.loads(cloudpickle.dumps(twice))
+    assert again(2) == 4
+    first, second = spans.finished
+    assert first.attributes["gen_ai.operation.name"] == second.attributes["gen_ai.operation.name"] == "execute_tool"
+    assert first.name == second.name
+
+
+def test_partial_of_a_coroutine_function(spans: Collected) -> None:
+    """A functools.partial of a coroutine function has no name, and is traced all the same."""
+
+    async def minus(a: int, b: int) -> int:
+        return a - b
+
+    assert asyncio.run(autotrace.trace(functools.partial(minus, 5), name="from five")(3)) == 2
+    assert said(spans.one())[1] == "2"
+
+
+def test_tags_of_any_shape(clean: None, caplog: pytest.LogCaptureFixture) -> None:
+    """Tags that are no mapping are left out and reported; the rest of what is said counts, and the program goes on."""
+    collected = LightCollected()
+    autotrace.autolog(tracer_provider=collected.provider)  # type: ignore[arg-type]
+    with autotrace.context(session="chat-1", tags=["a"]), autotrace.span("work"):  # type: ignore[arg-type]
+        autotrace.update_trace(user="alice", tags=5)  # type: ignore[arg-type]
+    attributes = collected.one().attributes
+    assert (attributes["session.id"], attributes["user.id"]) == ("chat-1", "alice")
+    assert set(guard.failures) == {"autotrace.context: tags", "autotrace.update_trace: tags"}
+
+
+def test_nothing_to_update(clean: None) -> None:
+    """`update_trace` outside of any trace does nothing, whatever it is given."""
+    autotrace.update_trace(session="chat-1", tags=[1])  # type: ignore[arg-type]
+    assert guard.failures == {}
+
+
+def test_a_provider_of_no_use(clean: None) -> None:
+    """What cannot make a tracer is refused as a provider; traced functions run as before."""
+    with pytest.raises(autotrace.ConfigError, match="get_tracer"):
+        autotrace.autolog(tracer_provider=object())  # type: ignore[arg-type]
+    assert add(1) == 3
+
+
+def test_a_provider_that_fails(clean: None) -> None:
+    """When the app's provider gives no tracer, functions and blocks run untraced."""
+
+    class Broken:
+        def get_tracer(self, *args: Any, **kwargs: Any) -> Any:
+            raise RuntimeError("not today")
+
+    autotrace.autolog(tracer_provider=Broken())  # type: ignore[arg-type]
+    with autotrace.span("work"):
+        assert add(1) == 3
+    assert list(count(1)) == list(count.__wrapped__(1))  # type: ignore[attr-defined]
+    assert asyncio.run(times(2, 3)) == 6
+    assert {"autotrace.span", "autotrace.trace"} <= set(guard.failures)  # and plugins, where a framework is imported

@@ -4,8 +4,9 @@ The only reader of the environment. Nothing here runs when autotrace is imported
 first plugin wakes, or when a command needs to know where the store lies.
 
 A bad value in the environment or in a file never stops the program: it becomes an entry of
-`Config.problems` (which the caller logs, once) and the next weaker source counts. A bad call argument is the
-caller's mistake and raises `ConfigError`.
+`Config.problems` (which the caller logs, once) and the next weaker source counts; only a bad `capture_content`
+counts as `off`, for who sets it has something to hide. A bad call argument is the caller's mistake and raises
+`ConfigError`.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Config:
         """
         if not self.enabled:
             return True
-        is_among = "all" in self.disable or not self.disable.isdisjoint(names)
+        is_among = "all" in self.disable or not self.disable.isdisjoint(name.lower() for name in names)
         given = [found["disable"] for found in map(self._settings_of, names) if "disable" in found]
         own = max(given, key=_strength, default=None)
         if own is None or (is_among and self._outranks("disable", own)):
@@ -107,7 +108,7 @@ class Config:
         return FrameworkConfig(self.is_disabled(name), capture, found)
 
     def _settings_of(self, framework: str) -> dict[str, Setting]:
-        found = dict(self.framework_settings.get(framework, {}))
+        found = dict(self.framework_settings.get(framework.lower(), {}))
         start = _start(framework)
         for key, setting in self.framework_environment.items():
             name = key[len(start) :].lower()
@@ -122,6 +123,7 @@ class Config:
     def unclaimed(self, frameworks: set[str]) -> list[ConfigError]:
         """The settings that belong to no framework in `frameworks`: most likely misspelt."""
         starts = [_start(name) for name in frameworks]
+        known = {name.lower() for name in frameworks}
         lost = [
             ConfigError(PREFIX + key, setting.source, "no such setting, and no plugin of that name is installed")
             for key, setting in self.framework_environment.items()
@@ -132,7 +134,16 @@ class Config:
                 name, next(iter(settings.values())).source, "no such setting, and no plugin of that name is installed"
             )
             for name, settings in self.framework_settings.items()
-            if name not in frameworks and settings
+            if name not in known and settings
+        ]
+        source = self.sources.get("disable", "")
+        lost += [
+            ConfigError(
+                f"{PREFIX}DISABLE" if source == ENVIRONMENT else "disable",
+                source,
+                f"{name!r}: no plugin of that name is installed",
+            )
+            for name in sorted(self.disable - known - {"all"})
         ]
         return lost
 
@@ -148,9 +159,14 @@ def _strength(setting: Setting) -> int:
 
 
 def _capture(value: Any) -> Capture:
-    if value not in ("full", "truncated", "off"):
-        raise ValueError(f"{value!r} is not one of full, truncated, off")
-    return cast(Capture, value)
+    text = str(value).strip().lower() if isinstance(value, str | int) else ""
+    if text in ("full", "truncated", "off"):
+        return cast(Capture, text)
+    if text in TRUE:
+        return "full"
+    if text and text in FALSE | {"none"}:
+        return "off"
+    raise ValueError(f"{value!r} is not one of full, truncated, off")
 
 
 def _flag(value: Any) -> bool:
@@ -167,6 +183,16 @@ def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, list | tuple | set | frozenset) and all(isinstance(part, str) for part in value):
         return tuple(value)
     raise ValueError(f"{value!r} is neither a name, names with commas between them, nor a list of names")
+
+
+def _disabled(value: Any) -> frozenset[str]:
+    """Names in small letters. A switch in their place goes for all."""
+    if isinstance(value, bool):
+        return frozenset({"all"} if value else ())
+    names = frozenset(name.strip().lower() for name in _names(value))
+    if names & TRUE:
+        return names - TRUE | {"all"}
+    return names - FALSE
 
 
 def _destination_names(value: Any) -> tuple[str, ...]:
@@ -205,7 +231,7 @@ def _path(value: Any) -> Path:
 #: Every general setting and how its value is read. `docs/configuration.md` is checked against it.
 SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "home": _path,
-    "disable": lambda value: frozenset(_names(value)),
+    "disable": _disabled,
     "capture_content": _capture,
     "content_limit": _count,
     "destination": _destination_names,
@@ -246,13 +272,15 @@ def load(
             values[key] = SETTINGS[key](value)
             sources[key] = source
         except ValueError as error:
-            problems.append(ConfigError(shown, source, str(error)))
+            problems.append(_problem(key, shown, source, error))
+            if key == "capture_content":
+                values[key], sources[key] = "off", source
 
     for key, value in table.items():
         if key in SETTINGS:
             take(key, value, path, f"tool.autotrace.{key}")
         elif isinstance(value, dict):
-            frameworks[key] = {name: Setting(item, path) for name, item in value.items()}
+            frameworks.setdefault(key.lower(), {}).update({name: Setting(item, path) for name, item in value.items()})
         else:
             problems.append(ConfigError(f"tool.autotrace.{key}", path, "no such setting"))
     for name, text in environ.items():
@@ -270,7 +298,7 @@ def load(
     for name, value in (arguments or {}).items():
         values[name], sources[name] = _argument(name, value), CALL
     for framework, given in (framework_arguments or {}).items():
-        merged = frameworks.setdefault(framework, {})
+        merged = frameworks.setdefault(framework.lower(), {})
         merged.update({name: Setting(value, CALL) for name, value in given.items()})
     problems += _take_out_unusable(frameworks, environment)
     values["home"] = _absolute(values.get("home", Path(".autotrace")), folder)
@@ -282,6 +310,10 @@ def load(
         framework_environment=environment,
         **values,
     )
+
+
+def _problem(key: str, shown: str, source: str, error: ValueError) -> ConfigError:
+    return ConfigError(shown, source, f"{error}; it counts as off" if key == "capture_content" else str(error))
 
 
 def _argument(name: str, value: Any) -> Any:
@@ -307,7 +339,10 @@ _COMMON: Mapping[str, Callable[[Any], Any]] = {"capture_content": _capture, "dis
 def _take_out_unusable(
     frameworks: Mapping[str, dict[str, Setting]], environment: dict[str, Setting]
 ) -> list[ConfigError]:
-    """Takes out bad values of the settings that every framework has, so that the next weaker source counts."""
+    """Takes out bad values of the settings that every framework has, so that the next weaker source counts.
+
+    A bad `capture_content` becomes `off` instead.
+    """
     rows = [(given, key, key, f"{name}.{key}") for name, given in frameworks.items() for key in _COMMON]
     rows += [
         (environment, name, key, PREFIX + name)
@@ -323,9 +358,11 @@ def _take_out_unusable(
         try:
             _COMMON[key](setting.value)
         except ValueError as error:
-            problem = ConfigError(shown, setting.source, str(error))
             if setting.source == CALL:
-                raise problem from None
-            problems.append(problem)
-            del holder[name]
+                raise ConfigError(shown, CALL, str(error)) from None
+            problems.append(_problem(key, shown, setting.source, error))
+            if key == "capture_content":
+                holder[name] = Setting("off", setting.source)
+            else:
+                del holder[name]
     return problems

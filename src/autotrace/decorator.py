@@ -118,7 +118,21 @@ class _TracedCall:
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         traced = self._ready()
-        return self._function(*args, **kwargs) if traced is None else traced(self._function, None, args, kwargs)
+        if traced is None:
+            return self._function(*args, **kwargs)
+        # A functools.partial has no name, which a coroutine takes over from its function.
+        function = self._function if hasattr(self._function, "__name__") else self._through
+        return traced(function, None, args, kwargs)
+
+    def __getstate__(self) -> tuple[Callable[..., Any], str, str]:
+        """What it was made of: a function pickled by value goes without what its first call set up here."""
+        return self._function, self._name, self._operation
+
+    def __setstate__(self, state: tuple[Callable[..., Any], str, str]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+    def _through(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
 
     def _ready(self) -> TracedFunction | None:
         """What records the call; None when tracing is off, or cannot be set up."""

@@ -138,7 +138,18 @@ def update_trace(
     state = get_current().get(TRACE)
     if isinstance(state, TraceState):
         with guard("autotrace.update_trace"):
-            state.update(Labels(session, user, dict(tags or {})), name)
+            state.update(Labels(session, user, _tags(tags, "autotrace.update_trace")), name)
+
+
+def _tags(tags: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+    """The tags as a dict of our own; none, and a report, when they are no mapping."""
+    from .recording.guard import guard
+
+    try:
+        return dict(tags or {})
+    except Exception as error:  # noqa: BLE001 (values of any shape)
+        guard.report(f"{where}: tags", error)
+        return {}
 
 
 @contextmanager
@@ -163,7 +174,7 @@ def context(
     from .recording.labels import EMPTY, LABELS, Labels
 
     known = get_current().get(LABELS)
-    labels = Labels(session, user, dict(tags or {})).over(known if isinstance(known, Labels) else EMPTY)
+    labels = Labels(session, user, _tags(tags, "autotrace.context")).over(known if isinstance(known, Labels) else EMPTY)
     token = enter(set_value(LABELS, labels))
     try:
         yield

@@ -33,10 +33,10 @@ class Pipeline:
         self.provider = provider if provider is not None else self._own(config)
         # An app's provider that cannot be extended (one that does nothing, say) is left as it is.
         if provider is not None and "destination" in config.sources and hasattr(provider, "add_span_processor"):
-            from .sdk import OursOnly
+            from .sdk import journal_ours
 
             journal, drainer = self._journal(config, provider.resource)  # type: ignore[attr-defined]
-            provider.add_span_processor(OursOnly(journal, drainer.wake))
+            journal_ours(provider, journal, drainer.wake)
 
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""

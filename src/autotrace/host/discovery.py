@@ -145,7 +145,7 @@ class Host:
         if not plugin.is_loaded:
             plugin.load(self._register, self.redactors)
             known = {name for installed in self.discover() for name in installed.names()}
-            for problem in config.unclaimed(known | {THREADING, "autotrace"}):
+            for problem in config.unclaimed(known | {THREADING, OWN}):
                 guard.tell(problem)
         plugin.state, plugin.reason = "active", ""
         self._follow_threads(not config.is_disabled(THREADING))
@@ -198,7 +198,8 @@ class Host:
 
     def knows(self, framework: str) -> bool:
         """Whether an installed plugin goes by this name."""
-        return framework in (THREADING, OWN) or any(framework in plugin.names() for plugin in self.discover())
+        known = {name for plugin in self.discover() for name in plugin.names()} | {THREADING, OWN}
+        return framework.lower() in {name.lower() for name in known}
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""
