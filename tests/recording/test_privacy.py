@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import hashlib
 import json
 import logging
@@ -188,6 +190,141 @@ def test_keys_in_errors(acme: Any, spans: Collected) -> None:
     told = spans.one().events[0].attributes["exception.message"]
     for secret in ("sk-proj", "abc.def", "hunter2"):
         assert secret not in everything(spans.one()), told
+
+
+@pytest.mark.parametrize(
+    ("said", "secret"),
+    [
+        ("AIza" + "SyA1234567890abcdefghijklmnopqrstuv", "SyA123"),
+        ("dapi" + "0123456789abcdef0123456789abcdef", "0123456"),
+        ("ghp_" + "abcdefghij0123456789abcdefghij012345", "abcdefghij"),
+        ("gho_" + "abcdefghij0123456789abcdefghij012345", "abcdefghij"),
+        ("Authorization: Basic dXNlcjpwdw==", "dXNl"),
+        ("{'authorization': 'Basic dXNlcjpwdw=='}", "dXNl"),
+        ("[(b'Authorization', b'Basic dXNlcjpwdw==')]", "dXNl"),
+        ("cannot reach https://user:hunter2@example.com/v1", "hunter2"),
+        ("cannot reach redis://:hunter2@example.com", "hunter2"),
+        ("login(password='hunter2')", "hunter2"),
+    ],
+)
+def test_kinds_of_keys(said: str, secret: str) -> None:
+    """Keys of many makers, and passwords in headers and addresses, are taken out of an error's message."""
+    told = Policy().error(ValueError(said))
+    assert secret not in told
+    assert "<secret>" in told
+
+
+def test_errors_without_keys() -> None:
+    """A message that names no key stays as it is."""
+    said = "basic plan: max_tokens=5, see https://example.com:8080/a@b or write to me@example.com"
+    assert Policy().error(ValueError(said)) == said
+
+
+def test_keys_in_source_lines(acme: Any, spans: Collected) -> None:
+    """A key that stands in a source line of the stack does not reach the span; the line's place does."""
+
+    def fail() -> None:
+        raise ValueError(Login(user="me", password="sk-proj-abcdefgh12345678").user)
+
+    with pytest.raises(ValueError):
+        acme.Client().complete("hi", work=fail)
+    stack = spans.one().events[0].attributes["exception.stacktrace"]
+    assert "in fail" in stack
+    assert "<secret>" in stack
+    assert "sk-proj" not in everything(spans.one())
+
+
+@dataclasses.dataclass
+class Login:
+    """What an app may hand around."""
+
+    user: str
+    password: str
+
+
+POLICIES = pytest.mark.parametrize(
+    "policy", [Policy(), Policy("truncated", 500), Policy(redactors=[str])], ids=["full", "truncated", "redacted"]
+)
+
+
+@POLICIES
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("authorization", "Proxy-Authorization", "api_key", "apikey", "X-API-Key", "password", "passwd"),
+        *("secret", "client_secret", "access_token", "refresh-token", "TOKEN", "cookie", "Set-Cookie"),
+    ],
+)
+def test_values_of_secret_keys(policy: Policy, name: str) -> None:
+    """What stands under the name of a secret is not kept, however deep, whatever it is; what stands beside it is."""
+    value = {"kept": 1, "list": [{"headers": {name: "HIDDEN", "accept": "json"}, name: ["HIDDEN"]}]}
+    expected = {"kept": 1, "list": [{"headers": {name: "<secret>", "accept": "json"}, name: "<secret>"}]}
+    assert json.loads(policy.json(value)) == expected
+    parts = (ToolCall("f", json.dumps(value)), ToolCall("f", value), Part.tool_result(value), Part("own", value))
+    (message,) = json.loads(policy.messages([Message.user(parts)]) or "")
+    call, same, result, own = message["parts"]
+    assert [call["arguments"], same["arguments"], result["response"], own["content"]] == [expected] * 4
+
+
+@POLICIES
+def test_names_like_those_of_secrets(policy: Policy) -> None:
+    """Counts of tokens, secrets that are not given, and schemas of parameters named like secrets stay."""
+    value = {
+        "max_tokens": 5,
+        "token": None,
+        "api_key": "",
+        "password": False,
+        "parameters": {"properties": {"password": {"type": "string"}, "token": {"type": "string"}}},
+        "$defs": {"Secret": {"type": "string"}},
+        "required": ["password", "token"],
+    }
+    assert json.loads(policy.json(value)) == value
+
+
+def test_secrets_of_a_dataclass() -> None:
+    """Objects that are told by their fields do not tell their secrets."""
+    assert json.loads(Policy().json([Login("me", "hunter2")])) == [{"user": "me", "password": "<secret>"}]
+
+
+@autotrace.trace
+def _login(api_key: str, password: str, headers: dict[str, str]) -> dict[str, str]:
+    return {"access_token": api_key + password, "for": "me"}
+
+
+def test_secrets_of_a_traced_function(spans: Collected) -> None:
+    """A traced function's arguments and result are told without the secrets among them."""
+    _login("KEY1", "KEY2", headers={"Authorization": "Bearer KEY3"})
+    told = spans.one().attributes
+    expected = {"api_key": "<secret>", "password": "<secret>", "headers": {"Authorization": "<secret>"}}
+    assert json.loads(told["input.value"]) == expected
+    assert json.loads(told["output.value"]) == {"access_token": "<secret>", "for": "me"}
+
+
+PIXELS = b"\x89PNG" + bytes(300)
+PICTURE = "data:image/png;base64," + base64.b64encode(PIXELS).decode()
+TOLD = f"<image/png of {len(PIXELS)} bytes, sha256:{hashlib.sha256(PIXELS).hexdigest()}>"
+
+
+@POLICIES
+def test_media_in_values(policy: Policy) -> None:
+    """A `data:` address anywhere in a value is told by size and hash; a text that only talks of one is kept."""
+    about = "what does data:image/png;base64, mean?"
+    assert json.loads(policy.json({"a": [PICTURE], "b": about})) == {"a": [TOLD], "b": about}
+    assert policy.value(PICTURE) == (TOLD, "text/plain")
+    parts = (ToolCall("f", {"a": PICTURE}), Part.tool_result(PICTURE), Part.tool_result([{"a": PICTURE}]))
+    (message,) = json.loads(policy.messages([Message("tool", parts)]) or "")
+    call, text, result = message["parts"]
+    assert [call["arguments"], text["response"], result["response"]] == [{"a": TOLD}, TOLD, [{"a": TOLD}]]
+
+
+def test_parts_of_a_tool_result() -> None:
+    """A tool's result may itself be parts: they are told as those of a message are."""
+    result = Part.tool_result([Part.text("look"), Part.media(PICTURE, "image"), {"more": 1}], "call_1")
+    (message,) = json.loads(Policy().messages([Message("tool", (result,))]) or "")
+    text, picture, more = message["parts"][0]["response"]
+    assert text == {"type": "text", "content": "look"}
+    assert (picture["type"], picture["size"]) == ("blob", len(PIXELS))
+    assert more == {"more": 1}
 
 
 def test_an_error_that_cannot_be_printed(acme: Any, spans: Collected) -> None:

@@ -126,6 +126,53 @@ async def test_items_of_a_response(sdk: Any, spans: Any) -> None:
     assert told[7]["parts"] == [{"type": "text", "content": "yes"}]
 
 
+async def test_media_in_results_of_tools(sdk: Any, spans: Any) -> None:
+    """Images and sounds that a tool answers with are told by size and hash, in either API."""
+    data = DATA_URL.partition(",")[2]
+    content = [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": DATA_URL}},
+        {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}},
+    ]
+    messages = [*MESSAGES[:4], {"role": "tool", "tool_call_id": "call_1", "content": content}]
+    await sdk.call("chat.completions.create", model="gpt-4o", messages=messages)
+    assert data[:40] not in spans.last().everything
+    said, picture, sound = spans.last().input[4]["parts"][0]["response"]
+    assert said == {"type": "text", "content": "look"}
+    assert (picture["type"], picture["sha256"]) == ("blob", hashlib.sha256(PNG).hexdigest())
+    assert (sound["type"], sound["modality"]) == ("blob", "audio")
+
+    looks = [{"type": "input_text", "text": "look"}, {"type": "input_image", "image_url": DATA_URL}]
+    texts = [{"type": "input_text", "text": "the "}, {"type": "input_text", "text": "mill"}]
+    screen = {"type": "computer_screenshot", "image_url": DATA_URL}
+    shell = [{"stdout": "ok", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]
+    items = [
+        {"type": "function_call_output", "call_id": "call_1", "output": looks},
+        {"type": "function_call_output", "call_id": "call_2", "output": texts},
+        {"type": "computer_call_output", "call_id": "call_3", "output": screen},
+        {"type": "shell_call_output", "call_id": "call_4", "output": shell},
+    ]
+    await sdk.call("responses.create", model="gpt-5", input=items)
+    assert data[:40] not in spans.last().everything
+    several, text, shot, ran = [message["parts"][0]["response"] for message in spans.last().input]
+    assert [part["type"] for part in several] == ["text", "blob"]
+    assert text == "the mill"
+    assert [(part["type"], part["size"]) for part in shot] == [("blob", len(PNG))]
+    assert ran == shell
+
+
+async def test_secrets_of_tools(sdk: Any, spans: Any) -> None:
+    """What opens a remote tool's door does not reach the span; the tool does."""
+    headers = {"Authorization": "Bearer SECRET2"}
+    tool = {"type": "mcp", "server_label": "mill", "server_url": "https://example.com/mcp"}
+    await sdk.call(
+        "responses.create", model="gpt-5", input="hi", tools=[{**tool, "authorization": "SECRET1", "headers": headers}]
+    )
+    expected = {**tool, "authorization": "<secret>", "headers": {"Authorization": "<secret>"}}
+    assert json.loads(spans.one()["tool.definitions"]) == [expected]
+    assert "SECRET" not in spans.one().everything
+
+
 async def test_what_a_reasoning_model_says(sdk: Any, spans: Any, server: Any) -> None:
     """Reasoning that comes back is told: of the responses API, and of providers that send `reasoning_content`."""
     await sdk.call("responses.create", model="gpt-5", input="hello", reasoning={"effort": "high", "summary": "auto"})

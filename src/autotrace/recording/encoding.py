@@ -24,6 +24,10 @@ ABSENT = frozenset({"NotGiven", "Omit", "NOT_GIVEN", "Unset", "UnsetType"})
 #: Modules of the standard library whose objects are told by their text.
 _TEXTUAL = frozenset({"datetime", "decimal", "fractions", "ipaddress", "pathlib", "pathlib._local", "uuid"})
 
+#: Keys of a JSON schema under which stand names of parameters and types, each with a schema, not with a value.
+_NAMESPACES = frozenset({"properties", "patternProperties", "$defs", "definitions"})
+HIDDEN = "<secret>"
+
 Text = Callable[[str], str]
 
 
@@ -46,27 +50,29 @@ def plain_json(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def plain(value: Any, text: Text | None = None) -> Any:
+def plain(value: Any, text: Text | None = None, secret: Callable[[str], bool] | None = None) -> Any:
     """A copy of `value` made of dict, list, str, int, float, bool and None only.
 
     Args:
         value: Anything.
         text: Applied to every string that is content (keys are not).
+        secret: Whether what stands under a key is to be hidden.
     """
-    return _Copier(text).copy(value, 0)
+    return _Copier(text, secret).copy(value, 0)
 
 
 class _Copier:
     """Copies one value, as far as it goes: no deeper than MAX_DEPTH, no more than MAX_VALUES values."""
 
-    __slots__ = ("_left", "_text")
+    __slots__ = ("_left", "_secret", "_text")
 
-    def __init__(self, text: Text | None) -> None:
+    def __init__(self, text: Text | None, secret: Callable[[str], bool] | None) -> None:
         self._text = text
+        self._secret = secret
         self._left = MAX_VALUES
 
-    def copy(self, value: Any, depth: int) -> Any:
-        """The copy of a part that lies `depth` deep."""
+    def copy(self, value: Any, depth: int, names: bool = False) -> Any:
+        """The copy of a part that lies `depth` deep; `names`: its keys name schemas."""
         kind = type(value)
         if kind is str:
             value = readable(value)
@@ -90,9 +96,18 @@ class _Copier:
             return [self.copy(item, depth + 1) for item in opened]
         if type(opened) is dict:
             return {
-                key: self.copy(item, depth + 1) for key, item in opened.items() if type(item).__name__ not in ABSENT
+                key: HIDDEN if self._hides(key, item, names) else self.copy(item, depth + 1, key in _NAMESPACES)
+                for key, item in opened.items()
+                if type(item).__name__ not in ABSENT
             }
-        return self.copy(opened, depth + 1)
+        return self.copy(opened, depth + 1, names)
+
+    def _hides(self, key: str, item: Any, names: bool) -> bool:
+        """Whether `item` is a secret: that there is none (None, False, an empty text) may be told."""
+        if self._secret is None or not self._secret(key):
+            return False
+        kind = type(item)
+        return not (item is None or kind is bool or (kind is str and not item) or (names and kind is dict))
 
 
 def _opened(value: Any) -> Any:

@@ -8,7 +8,7 @@ import traceback
 from opentelemetry.trace import Span, Status, StatusCode
 
 from .encoding import readable
-from .privacy import Policy
+from .privacy import Policy, without_secrets
 from .semconv import ERROR_TYPE
 
 #: Where our own frames lie, which tell the user nothing.
@@ -48,4 +48,5 @@ def _stack(error: BaseException, policy: Policy) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
     if not policy.keeps_content or policy.redactors:
         return "".join(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n' for frame in frames)
-    return readable("".join(traceback.format_list(frames)) + f"{type_name(error)}: {policy.error(error)}\n")
+    stack = without_secrets("".join(traceback.format_list(frames)))
+    return readable(f"{stack}{type_name(error)}: {policy.error(error)}\n")

@@ -1,7 +1,8 @@
 """What of a call's content may reach a span: dropped, cut, or redacted before it becomes an attribute.
 
 Content is everything that users, models, tools and documents said. It fails closed: when a redactor raises, the
-text is dropped and the figures are kept. Media are never kept: a span holds their size and SHA-256.
+text is dropped and the figures are kept. Media are never kept: a span holds their size and SHA-256. Nor are keys
+and passwords: what stands under the name of one, and what looks like one in an error.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import orjson
 
 from ..config import Capture
-from .encoding import Text, plain, plain_json, readable, to_json
+from .encoding import HIDDEN, Text, plain, plain_json, readable, to_json
 from .guard import guard
 from .messages import Message, Part, Piece, ToolCall
 
@@ -28,9 +29,28 @@ ATTRIBUTE_LIMIT = 4_000_000
 HASH_LIMIT = 16_000_000
 DROPPED = "<dropped: redaction failed>"
 
-#: Keys that end up in texts of errors: OpenAI's and alike, and whatever follows "Bearer".
+#: Keys that end up in texts of errors and in source lines: by the makers' prefixes, by what stands before them.
 _SECRETS = re.compile(
-    r"\b(sk|pk|rk|xai|gsk|AIza|hf)[-_][A-Za-z0-9_\-*]{8,}|(?i:\bbearer\s+)\S+|(?i:api[-_ ]?key['\"]?\s*[=:]\s*)\S+"
+    r"\b(?:sk|pk|rk|xai|gsk|hf)[-_][A-Za-z0-9_\-*]{8,}"
+    r"|\bAIza[A-Za-z0-9_\-*]{8,}|\bdapi[a-f0-9\-*]{16,}|\bgh[a-z]_[A-Za-z0-9*]{8,}|\bgithub_pat_\w{8,}"
+    r"|(?i:\bbearer\s+)\S+"
+    r"|(?i:\bauthorization(?:['\"]\s*,|['\"]?\s*[=:])\s*(?:b?['\"])?(?:(?:basic|bearer|digest|token)\s+)?)\S+"
+    r"|(?i:(?:api[-_ ]?key|passw(?:or)?d|client[-_]secret|(?:access|refresh)[-_]token)['\"]?\s*[=:]\s*)\S+"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
+#: Names under which secrets stand, in lower case and with underscores.
+_SECRET_NAMES = frozenset(
+    (
+        *("authorization", "proxy_authorization", "api_key", "apikey", "x_api_key", "password", "passwd"),
+        *("secret", "client_secret", "token", "access_token", "refresh_token", "cookie", "set_cookie"),
+    )
+)
+#: What JSON text holds, in lower case, if it has one of these names as a key or holds a `data:` address. Tests for
+#: substrings cost half of a regular expression, and they may say yes too often: then the slow way looks closely.
+_SUSPICIOUS = (
+    *(f'{end}":' for end in ("authorization", "api_key", "api-key", "apikey", "password", "passwd")),
+    *(f'{end}":' for end in ("secret", "token", "cookie")),
+    ";base64,",
 )
 
 
@@ -85,18 +105,18 @@ class Policy:
         if self.capture == "off":
             return None
         if type(value) is str:
-            return self.text(readable(value)), "text/plain"
+            return self.text(without_media(readable(value))), "text/plain"
         return self.json(value), "application/json"
 
     def json(self, value: Any) -> str:
         """JSON text of any value, each of its texts cut and redacted; valid JSON however much is cut."""
         if self.capture == "full" and not self.redactors:
             text = to_json(value)
-            if len(text) <= TEXT_LIMIT:
+            if len(text) <= TEXT_LIMIT and not _is_suspicious(text):
                 return text
-        text = plain_json(plain(value, self.text))
+        text = plain_json(scrubbed(value, self.text))
         if len(text) > ATTRIBUTE_LIMIT:
-            text = plain_json(plain(value, self._shorter(1000)))
+            text = plain_json(scrubbed(value, self._shorter(1000)))
         return text if len(text) <= ATTRIBUTE_LIMIT else to_json(f"<left out: {len(text)} characters>")
 
     def error(self, error: BaseException) -> str:
@@ -107,7 +127,7 @@ class Policy:
             message = str(error)
         except Exception:  # noqa: BLE001 (a user's __str__)
             return ""
-        return self.text(readable(_SECRETS.sub("<secret>", message)))
+        return self.text(readable(without_secrets(message)))
 
     def _shorter(self, limit: int) -> Text:
         return lambda text: cut(self.text(text), max(100, limit))
@@ -139,7 +159,7 @@ class Policy:
                 content = text(content)
             return {"type": kind, "content": content}
         if kind == "tool_call_response":
-            return {"type": kind, "id": piece.id, "response": self._plain(content, text)}
+            return {"type": kind, "id": piece.id, "response": self._result(content, text)}
         if kind == "blob":
             return blob(piece)
         if kind == "uri":
@@ -157,8 +177,17 @@ class Policy:
                 return text(arguments)
         return self._plain(arguments, text)
 
+    def _result(self, result: Any, text: Text) -> Any:
+        """A tool's result: any value, or a list with parts in it."""
+        if type(result) is list and any(isinstance(item, Part | ToolCall) for item in result):
+            return [
+                self._piece(item, text) if isinstance(item, Part | ToolCall) else self._plain(item, text)
+                for item in result
+            ]
+        return self._plain(result, text)
+
     def _plain(self, value: Any, text: Text) -> Any:
-        return text(value) if type(value) is str else plain(value, text)
+        return text(without_media(value)) if type(value) is str else scrubbed(value, text)
 
 
 def cut(text: str, limit: int) -> str:
@@ -166,6 +195,34 @@ def cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]}… [{len(text) - limit} more characters]"
+
+
+def without_secrets(text: str) -> str:
+    """`text`, an error's or a stack's, with a marker in place of what looks like a key or a password."""
+    return _SECRETS.sub(HIDDEN, text)
+
+
+def without_media(text: str) -> str:
+    """`text`, or its kind, size and hash where it is data in a `data:` address."""
+    if text[:5] != "data:" or ";base64," not in text[:200]:
+        return text
+    told = blob(Part.media(text, "document"))
+    digest = f", sha256:{told['sha256']}" if told["sha256"] else ""
+    return f"<{told['mime_type'] or 'data'} of {told['size']} bytes{digest}>"
+
+
+def scrubbed(value: Any, text: Text) -> Any:
+    """A plain copy of `value` without secrets and media, `text` applied to every string."""
+    return plain(value, lambda part: text(without_media(part)), _is_secret)
+
+
+def _is_secret(key: str) -> bool:
+    return key.lower().replace("-", "_") in _SECRET_NAMES
+
+
+def _is_suspicious(text: str) -> bool:
+    folded = text.lower()
+    return any(mark in folded for mark in _SUSPICIOUS)
 
 
 def blob(part: Part) -> dict[str, Any]:
