@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -295,6 +296,62 @@ def test_segment_deleted_under_the_writer(line, home, spans):
     line.tracer.start_span("after").end()
     assert line.drainer.flush(30)
     assert spans() == {"after": "ok"}
+
+
+@pytest.mark.parametrize("how", ["flush", "close", "rotation"])
+def test_spans_after_the_deletion_of_the_home(make_line, home, spans, how):
+    """What was appended to a segment without a name is delivered; what was delivered before does not come back."""
+    line = make_line(segment_bytes=2000) if how == "rotation" else make_line()
+    line.tracer.start_span("before").end()
+    assert line.drainer.flush(30)
+    line.processor._wake = lambda: None  # nothing is noticed before the flush
+    shutil.rmtree(home)
+    for number in range(10):
+        line.tracer.start_span(f"span {number}").end()
+    assert line.drainer.close(30) if how == "close" else line.drainer.flush(30)
+    assert spans() == {f"span {number}": "ok" for number in range(10)}
+    assert line.journal.dropped == 0
+
+
+def test_descriptor_that_the_app_took(make_line, collecting, home, tmp_path):
+    """A program that closes all descriptors gets its numbers back: nothing more is written to them, none is closed."""
+    line = make_line([collecting])
+    line.tracer.start_span("before").end()
+    assert line.drainer.flush(30)
+    line.processor._wake = lambda: None
+    journal_file = next((home / "journal").iterdir())
+    [number] = [n for n in range(3, 1000) if is_open(n) and os.path.samestat(os.fstat(n), journal_file.stat())]
+    with (tmp_path / "app").open("wb") as theirs:
+        os.dup2(theirs.fileno(), number)
+        assert line.drainer.flush(30)
+        line.tracer.start_span("after").end()
+        assert line.drainer.close(30)
+        assert os.path.samestat(os.fstat(number), os.fstat(theirs.fileno()))
+        os.close(number)
+    assert (tmp_path / "app").read_bytes() == b""
+    assert collecting.named("E") == ["before", "after"]
+
+
+def test_descriptor_that_the_app_closed(make_line, collecting, home):
+    """A closed descriptor costs no span: the next segment takes what it did not."""
+    line = make_line([collecting])
+    line.tracer.start_span("before").end()
+    assert line.drainer.flush(30)
+    journal_file = next((home / "journal").iterdir())
+    [number] = [n for n in range(3, 1000) if is_open(n) and os.path.samestat(os.fstat(n), journal_file.stat())]
+    os.close(number)
+    for name in ("one", "two"):
+        line.tracer.start_span(name).end()
+        assert line.drainer.flush(30)
+    assert collecting.named("E") == ["before", "one", "two"]
+
+
+def is_open(number):
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def test_values_that_json_lacks(make_line, collecting):

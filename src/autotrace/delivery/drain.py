@@ -206,7 +206,13 @@ class Drainer:
         return requests
 
     def _ship(self, process: _Process, deadline: float, stop: bool) -> bool:
+        journals = journals_in(self.folder)
+        for journal in journals:
+            journal.offer()
         done = process.shipping.ship_own(deadline)
+        if done:
+            for journal in journals:
+                done = journal.confirm() and done
         if stop:  # what is closed opens again when there is more to deliver
             process.shipping.save()
             process.shipping.close()

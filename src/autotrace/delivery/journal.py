@@ -47,6 +47,8 @@ class _Process:
         self.writing = False
         self.sequence = 0
         self.segment: SegmentFile | None = None
+        #: Segments without a name, that a thread may still be writing to.
+        self.deleted: list[SegmentFile] = []
         self.backlog = Backlog()
         self.retry_at = 0.0
         #: Lines of the roots that have started and not ended; None: started by the parent process.
@@ -115,12 +117,10 @@ class Journal:
     def retry(self) -> bool:
         """Writes what waits in memory, if the disk takes it; answers whether nothing waits any more.
 
-        A segment that was deleted under the writer is given up: what is appended to it would be lost.
+        What was appended to a segment that has been deleted under the writer waits there too.
         """
         process = self._current()
-        segment = process.segment
-        if segment is not None and segment.is_deleted():
-            process.segment = None
+        self._rescue(process)
         if process.backlog:
             self._settle(process)
         return not process.backlog
@@ -140,8 +140,25 @@ class Journal:
     def retire(self) -> None:
         """Lets go of the open segment, so that it can be delivered whole; the next record begins another."""
         process = self._current()
+        self._rescue(process)
         with process.lock:
             process.segment = None
+
+    def offer(self) -> None:
+        """Notes how long the open segment is, before it is delivered."""
+        segment = self._current().segment
+        if segment is not None:
+            segment.offered = segment.length()
+
+    def confirm(self) -> bool:
+        """Notes that what was offered has been delivered; False when the segment has been deleted meanwhile."""
+        segment = self._current().segment
+        if segment is None:
+            return True
+        if segment.is_deleted():
+            return False
+        segment.taken = max(segment.taken, segment.offered)
+        return True
 
     def _current(self) -> _Process:
         process = self._process
@@ -158,6 +175,37 @@ class Journal:
             parent.segment.close()
         self._process = process
         return process
+
+    def _rescue(self, process: _Process) -> None:
+        """Gives up a segment that has lost its name or its descriptor, and moves on what nobody else can read."""
+        with process.lock:
+            seen = list(process.deleted)
+            self._give_up(process)
+            deleted = list(process.deleted)
+        for segment in deleted:
+            try:
+                lines = segment.take()
+            except OSError as error:
+                lines, seen = [], deleted
+                process.backlog.dropped += 1
+                self._say("spans in a deleted segment in %s are lost: %s", self.folder, error)
+            for line in lines:
+                self._append_slowly(process, line)
+            # One that had nothing new since the last time has no writer any more.
+            if not lines and segment in seen:
+                process.deleted.remove(segment)
+
+    def _give_up(self, process: _Process) -> None:
+        segment = process.segment
+        if segment is None:
+            return
+        if segment.is_lost():
+            segment.abandon()
+        elif segment.is_deleted():
+            process.deleted.append(segment)
+        else:
+            return
+        process.segment = None
 
     def _append(self, process: _Process, line: bytes) -> None:
         segment = process.segment
@@ -218,6 +266,7 @@ class Journal:
                     process.backlog.put_back([line])
 
     def _write(self, process: _Process, line: bytes) -> bool:
+        self._give_up(process)
         segment = process.segment
         if segment is None or segment.size >= self._segment_bytes:
             segment = self._next_segment(process, line)

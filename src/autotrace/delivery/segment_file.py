@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Sequence
@@ -36,8 +37,9 @@ class SegmentFile:
         path = folder / name.file
         # It gets its name when it is locked and has a header: nobody ever sees it without.
         unnamed = path.with_suffix(".new")
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self.file = os.open(unnamed, flags, FILE_MODE)
+        self._identity = _identity(self.file)
         try:
             os.fchmod(self.file, FILE_MODE)
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,6 +53,10 @@ class SegmentFile:
             unnamed.unlink(missing_ok=True)
             raise
         self._begun = self.size
+        #: Offset up to which all destinations have it, or it has been read back.
+        self.taken = self.size
+        #: Its length when its delivery began.
+        self.offered = self.size
 
     @property
     def is_fresh(self) -> bool:
@@ -76,15 +82,49 @@ class SegmentFile:
             self.wasted += written
         return written == len(data)
 
+    def is_lost(self) -> bool:
+        """Whether the descriptor is no longer this file's: the program has closed it, and may have used its number."""
+        return self.file < 0 or _identity(self.file) != self._identity
+
+    def abandon(self) -> None:
+        """Forgets a lost descriptor without closing it."""
+        self.file = -1
+
     def is_deleted(self) -> bool:
         """Whether the file has lost its name."""
-        return self.file >= 0 and os.fstat(self.file).st_nlink == 0
+        return not self.is_lost() and os.fstat(self.file).st_nlink == 0
+
+    def length(self) -> int:
+        """Bytes in the file now, or 0 where the descriptor is lost."""
+        return 0 if self.is_lost() else os.fstat(self.file).st_size
+
+    def take(self) -> list[bytes]:
+        """Reads back the whole lines after `taken`, for a file without a name can be read by nobody else.
+
+        Raises:
+            OSError: They cannot be read.
+        """
+        if self.is_lost():
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        data = os.pread(self.file, max(0, self.length() - self.taken), self.taken)
+        whole = data[: data.rfind(b"\n") + 1]
+        self.taken += len(whole)
+        return [line + b"\n" for line in whole.split(b"\n")[:-1]]
 
     def close(self) -> None:
         """Closes the file now; for a forked child, and for a segment that could not be made."""
+        lost = self.is_lost()
         file, self.file = self.file, -1
-        if file >= 0:
+        if not lost:
             os.close(file)
 
     def __del__(self) -> None:
         self.close()
+
+
+def _identity(file: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
