@@ -25,7 +25,7 @@ from .encoding import scalar
 from .guard import guard
 from .labels import EMPTY, TRACE, TraceState, in_force
 from .messages import RequestValues, ResponseValues
-from .privacy import Policy
+from .privacy import Policy, without_secrets
 from .tracer import SPAN_KEY, LeanTracer, RecordedSpan
 
 _keys = itertools.count()
@@ -209,7 +209,8 @@ class Operation:
         told = values.get("error")
         if told:
             span.set_attribute(semconv.ERROR_TYPE, told[0])
-            span.set_status(Status(StatusCode.ERROR, policy.text(told[1]) if policy.keeps_content else None))
+            message = policy.text(without_secrets(told[1])) if policy.keeps_content else None
+            span.set_status(Status(StatusCode.ERROR, message))
             return
         span.set_status(_OK)
 
