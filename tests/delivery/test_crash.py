@@ -204,9 +204,9 @@ spans.start_span("parent").end()
 spans.start_span("open")
 pid = os.fork()
 if pid == 0:
+    print(os.getpid(), flush=True)  # its fork hooks have run
     time.sleep(100)
     os._exit(0)
-print(pid, flush=True)
 time.sleep(100)
 """)
     child = int(process.stdout.readline())
