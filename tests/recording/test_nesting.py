@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from opentelemetry.context import get_current
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+from opentelemetry.trace import NoOpTracer, StatusCode
 
 import autotrace
 from autotrace import Message, Usage
 from autotrace.activation import active
 from autotrace.recording.current import enter, leave
+from autotrace.recording.guard import guard
 from autotrace.recording.privacy import Policy
-from autotrace.recording.recorder import Operation, Recorder
+from autotrace.recording.recorder import Contribution, Operation, Recorder
 
 from ..conftest import Collected
 
@@ -184,6 +186,39 @@ def test_a_stream_that_outlives_the_frameworks_call(acme: Any, spans: Collected)
     assert usage(owner) == (1, 1)
     assert usage(late) == (10, 2)
     assert late.parent.span_id == span_id(owner)
+
+
+def request_beneath() -> Contribution:
+    """A provider's request under a framework's call that has ended by the time it is answered."""
+    recorder = Recorder("provider", active().provider().get_tracer("autotrace.plugins.provider"), Policy())
+    with framework_call():
+        request = recorder.start("chat", {"model": "provider-1"})
+    assert isinstance(request, Contribution)
+    return request
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_failure_that_outlives_the_frameworks_call(spans: Collected) -> None:
+    """What fails after the call that it belongs to has ended is told as a failure."""
+    request_beneath().fail(OSError("down"))
+    late = spans.named("chat provider-1")
+    assert late.status.status_code is StatusCode.ERROR
+    assert late.attributes["error.type"] == "OSError"
+
+
+@pytest.mark.usefixtures("acme", "spans")
+def test_a_late_span_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app's tracer that raises when a late span is made does not reach the program (law L20)."""
+
+    class Broken(NoOpTracer):
+        def start_span(self, *args: Any, **kwargs: Any) -> Any:
+            raise RuntimeError("theirs")
+
+    monkeypatch.setattr(guard, "strict", False)
+    request = request_beneath()
+    request.recorder.tracer = Broken()
+    request.finish()
+    assert guard.failures.pop("provider: late span").count == 1
 
 
 def test_a_call_of_the_same_framework(acme: Any, spans: Collected) -> None:

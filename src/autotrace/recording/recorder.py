@@ -221,7 +221,7 @@ _OK = Status(StatusCode.OK)
 class Contribution:
     """A model call inside another one: it has no span; what it learns goes to the owner (recording/usage.py)."""
 
-    __slots__ = ("_call", "_ended", "_recorder", "_request", "_started", "_values", "context", "span")
+    __slots__ = ("_call", "_ended", "_request", "_started", "_values", "context", "recorder", "span")
 
     def __init__(
         self,
@@ -234,7 +234,7 @@ class Contribution:
     ) -> None:
         self.span = call.span
         self.context = context
-        self._recorder = recorder
+        self.recorder = recorder
         self._call = call
         self._request: RequestValues = {**request, "operation": operation}
         self._started = started
@@ -263,25 +263,38 @@ class Contribution:
 
     def finish(self, values: ResponseValues | None = None, outcome: str | None = None) -> None:
         """Hands what is known to the owner; where that has ended before, it becomes a span after all."""
+        self._end(values, outcome, None)
+
+    def fail(self, error: BaseException, values: ResponseValues | None = None) -> None:
+        """Hands what is known to the owner, and tells it of the error, which may never reach it (a fallback)."""
+        self._end(values, failures.outcome_of(error), error)
+
+    def _end(self, values: ResponseValues | None, outcome: str | None, error: BaseException | None) -> None:
         if self._ended:
             return
         self._ended = True
         known: ResponseValues = {**self._values, **(values or {})}
-        if self._call.is_open:
-            self._call.contributions.append(known)
+        if not self._call.is_open:
+            self._end_late(known, outcome, error)
             return
-        late = self._recorder.start("", self._request, parent=self.context, started=self._started)
-        late.finish(known, outcome)
-
-    def fail(self, error: BaseException, values: ResponseValues | None = None) -> None:
-        """Hands what is known to the owner, and tells it of the error, which may never reach it (a fallback)."""
-        if not self._ended and failures.outcome_of(error) is None:
+        if error is not None and outcome is None:
             self.event("model_call.failed", {semconv.ERROR_TYPE: failures.type_name(error)})
-        self.finish(values, failures.outcome_of(error))
+        self._call.contributions.append(known)
+
+    def _end_late(self, known: ResponseValues, outcome: str | None, error: BaseException | None) -> None:
+        """Makes the span that the owner can no longer be: inside the program's own iteration, hence guarded."""
+        try:
+            late = self.recorder.start("", self._request, parent=self.context, started=self._started)
+            if error is not None:
+                late.fail(error, known)
+            else:
+                late.finish(known, outcome)
+        except Exception as problem:  # noqa: BLE001 (the app's own tracer)
+            guard.report(f"{self.recorder.name}: late span", problem)
 
     def abandon(self, outcome: str) -> None:
         """Hands what is known to the owner."""
-        self.finish()
+        self.finish(outcome=outcome)
 
 
 def end_open_operations(outcome: str = "exited") -> None:
