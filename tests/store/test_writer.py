@@ -196,8 +196,9 @@ def test_payloads(size):
     content = {"attributes": {"text": "some words " * (size // 11)}}
     blob = payload.encode(content)
     assert payload.decode(blob) == content
-    assert blob[0] == (size > 512)
-    assert len(blob) < 520 + size // 20
+    compressed = size > payload.COMPRESS_ABOVE
+    assert blob[0] == compressed
+    assert len(blob) < (500 + size // 20 if compressed else 40 + size)
 
 
 @pytest.mark.parametrize("blob", [b"", b"\x02{}", b"\x01broken", b"\x00{"])

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import BuiltinFunctionType
 
 from .destinations import Destination
 from .journal import journals_in
@@ -26,6 +27,13 @@ from .shipping import Shipping
 
 logger = logging.getLogger("autotrace")
 
+#: How often, in one delivery, the threads that end spans step aside for it, and for how many seconds (some 50
+#: microseconds, by the operating system's clock). A busy program keeps the interpreter's lock all but to itself: what
+#: the drainer then does takes ten times as long, and all that time each write of the program wakes it in vain.
+STEPS_ASIDE = 64
+ASIDE_S = 1e-6
+#: Never gevent's: what is switched to in the midst of a call, or of the garbage collector's work, is not ours to know.
+_sleep = time.sleep if isinstance(time.sleep, BuiltinFunctionType) else None
 #: Seconds that a fork waits at most for the delivery of what was journalled just before.
 FORK_WAIT_S = 1.0
 
@@ -56,6 +64,8 @@ class _Process:
         #: Whether something of this process, or of those that are gone, is still to be delivered.
         self.unfinished = False
         self.adopting = True
+        #: How often the program's threads still step aside in the delivery under way.
+        self.aside = 0
 
 
 class Drainer:
@@ -67,7 +77,7 @@ class Drainer:
         interval_s: Seconds that records are gathered for.
     """
 
-    def __init__(self, folder: Path, destinations: Sequence[Destination], interval_s: float = 0.2) -> None:
+    def __init__(self, folder: Path, destinations: Sequence[Destination], interval_s: float = 0.5) -> None:
         self.folder = folder
         self.interval_s = interval_s
         self._destinations = tuple(destinations)
@@ -86,6 +96,9 @@ class Drainer:
         process = self._process
         if process.pid != os.getpid():
             process = self._forked()
+        if process.aside > 0 and _sleep is not None:
+            process.aside -= 1
+            _sleep(ASIDE_S)
         if process.woken or self._closed:
             return
         process.woken = True
@@ -178,6 +191,7 @@ class Drainer:
             deadline = min((request.deadline for request in requests), default=math.inf)
             try:
                 with process.turn:
+                    process.aside = STEPS_ASIDE
                     done = self._ship(process, deadline, stop)
                     for request in requests:
                         request.answer.put(done)
@@ -187,6 +201,8 @@ class Drainer:
             except Exception:
                 logger.exception("the drainer failed; it goes on")
                 process.unfinished = True
+            finally:
+                process.aside = 0
 
     def _wait(self, process: _Process) -> list[_Request]:
         """Sleeps until there is something to do; answers who waits for it to be done."""

@@ -18,7 +18,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from autotrace._version import __version__
 from autotrace.store.home import make_folder, make_home
@@ -26,7 +25,7 @@ from autotrace.store.home import make_folder, make_home
 from .backlog import Backlog
 from .encoding import dumps
 from .segment_file import SegmentFile
-from .segments import FORMAT, SegmentName
+from .segments import FORMAT, SegmentName, checksum
 
 logger = logging.getLogger("autotrace")
 
@@ -307,7 +306,7 @@ class Journal:
 
 def _line(head: str, body: bytes) -> bytes:
     start = head.encode()
-    return b"%08x %b%b\n" % (crc32(body, crc32(start)), start, body)
+    return b"%08x %b%b\n" % (checksum(body, checksum(start)), start, body)
 
 
 #: Every journal of this process: what a fork and the drainer of its folder must know.

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -25,11 +26,10 @@ T = TypeVar("T")
 BUSY_TIMEOUT_S = 30.0
 #: What every SQLite database begins with.
 _MAGIC = b"SQLite format 3\0"
-_NAMES = ", ".join(("id", *COLUMNS))
-_MARKS = ", ".join("?" * (len(COLUMNS) + 1))
-# A span that is there already keeps its id: REPLACE takes the row away and puts the new one in its place.
-_WRITE_SPANS = f"REPLACE INTO spans ({_NAMES}) VALUES ({_MARKS})"  # noqa: S608 - names from this module
-_WRITE_PAYLOADS = "REPLACE INTO payloads (id, content) VALUES (?, ?)"
+#: Rows that one statement writes. `sqlite3` lets go of the interpreter's lock with each statement, and wins it back
+#: from a busy program only after milliseconds, in which every write of the program pays for the wakening of a thread
+#: that comes too late. SQLite before 3.32 takes 999 values in a statement.
+_ROWS = (128, 32, 8, 1) if sqlite3.sqlite_version_info >= (3, 32) else (32, 8, 1)
 _KNOWN = "SELECT trace_id, span_id, id, status FROM spans WHERE trace_id IN (SELECT value FROM json_each(?))"
 _PENDING = ("running", "interrupted")
 
@@ -105,7 +105,8 @@ class Writer:
             traces = orjson.dumps(list({trace_id for trace_id, _ in rows})).decode()
             known = {(row[0], row[1]): (row[2], row[3]) for row in connection.execute(_KNOWN, (traces,))}
             new_id = connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()[0]
-            spans, payloads = [], []
+            spans: list[tuple[Any, ...]] = []
+            payloads: list[tuple[Any, ...]] = []
             for key, row in rows.items():
                 found = known.get(key)
                 if found is None:
@@ -117,8 +118,9 @@ class Writer:
                     continue
                 spans.append((span, *row.values))
                 payloads.append((span, row.payload))
-            connection.executemany(_WRITE_SPANS, spans)
-            connection.executemany(_WRITE_PAYLOADS, payloads)
+            # A span that is there already keeps its id: REPLACE takes the row away and puts the new one in its place.
+            _replace(connection, f"spans ({', '.join(('id', *COLUMNS))})", spans)
+            _replace(connection, "payloads (id, content)", payloads)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -185,6 +187,18 @@ class Writer:
                     connection.close()
         if self._inherited:
             raise StoreError(f"this process was forked while {self.path} was being written")
+
+
+def _replace(connection: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    """Writes rows in as few statements as will do; their sizes are few, so that SQLite's are prepared once."""
+    begin = 0
+    for size in _ROWS:
+        while (left := len(rows) - begin) > size * 3 // 4:
+            part = rows[begin : begin + size]
+            part += part[-1:] * (size - left)  # to write a row twice is cheaper than many a statement more
+            marks = ", ".join([f"({', '.join('?' * len(part[0]))})"] * size)
+            connection.execute(f"REPLACE INTO {table} VALUES {marks}", tuple(chain.from_iterable(part)))  # noqa: S608
+            begin += size
 
 
 def connect(path: Path) -> sqlite3.Connection:
