@@ -305,8 +305,8 @@ class Journal:
 
 
 def _line(head: str, body: bytes) -> bytes:
-    start = head.encode()
-    return b"%08x %b%b\n" % (checksum(body, checksum(start)), start, body)
+    rest = head.encode() + body
+    return b"%08x %b\n" % (checksum(rest), rest)
 
 
 #: Every journal of this process: what a fork and the drainer of its folder must know.

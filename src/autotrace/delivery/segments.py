@@ -221,15 +221,15 @@ def parse(data: bytes, offset: int) -> Batch:
     return Batch(records, offset + len(data), damaged)
 
 
-def checksum(data: bytes, start: int = 0) -> int:
-    """CRC-32 of `data`, going on from `start`.
+def checksum(data: bytes) -> int:
+    """CRC-32 of `data`.
 
     zlib lets go of the interpreter's lock for more than 5 KB, which it gets back from another busy thread only after
     far longer than the sum takes. So data of a usual call's length are summed up in pieces.
     """
     if len(data) <= _PIECE or len(data) > _PIECES:
-        return crc32(data, start)
-    view = memoryview(data)
+        return crc32(data)
+    view, start = memoryview(data), 0
     for begin in range(0, len(data), _PIECE):
         start = crc32(view[begin : begin + _PIECE], start)
     return start

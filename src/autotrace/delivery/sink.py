@@ -9,7 +9,7 @@ import orjson
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ..recording.guard import guard
-from ..recording.tracer import RecordedSpan
+from ..recording.tracer import OK, RecordedSpan
 from .encoding import dumps
 from .journal import Journal
 
@@ -51,6 +51,7 @@ _CODES = {code: code.name.lower() for code in StatusCode}
 def _encoded(span: RecordedSpan) -> bytes:
     """The span as one line of JSON; the keys are those of encoding.py."""
     parent, status, tracer = span.parent, span.status, span.tracer
+    code, message = ("ok", None) if status is OK else (_CODES[status.status_code], status.description)
     body: dict[str, Any] = {
         "parent_id": None if parent is None else f"{parent.span_id:016x}",
         "root": span.is_root,
@@ -58,8 +59,8 @@ def _encoded(span: RecordedSpan) -> bytes:
         "kind": _KINDS[span.kind],
         "start": span.start_time,
         "end": span.end_time,
-        "status": _CODES[status.status_code],
-        "message": status.description,
+        "status": code,
+        "message": message,
         "scope": tracer.scope,
         "scope_version": tracer.version,
         "attributes": span.attributes,

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapp
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
 
-from opentelemetry.context import get_current
+from opentelemetry.context import Context, get_current
 
 from . import bodies
 from .current import enter, leave
@@ -53,11 +53,14 @@ class TracedFunction:
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `wrapped` once, exactly as the program asked, and records the call."""
-        if not self.enabled or is_suppressed(get_current(), self.recorder.name):
+        if not self.enabled:
+            return wrapped(*args, **kwargs)
+        context = get_current()
+        if is_suppressed(context, self.recorder.name):
             return wrapped(*args, **kwargs)
         if self._is_coroutine_function:
             return self._coroutine(wrapped, instance, args, kwargs)
-        started = self._begin(instance, args, kwargs)
+        started = self._begin(instance, args, kwargs, context)
         if started is None:
             return wrapped(*args, **kwargs)
         operation, amendment = started
@@ -77,7 +80,7 @@ class TracedFunction:
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """The coroutine in place of the framework's. Nothing happens before it is awaited, as without us."""
-        started = self._begin(instance, args, kwargs)
+        started = self._begin(instance, args, kwargs, get_current())
         if started is None:
             return await wrapped(*args, **kwargs)
         operation, amendment = started
@@ -115,7 +118,7 @@ class TracedFunction:
         return self._conclude(operation, amendment, result)
 
     def _begin(
-        self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context
     ) -> tuple[Operation | Contribution, Amendment | None] | None:
         """Starts the operation, or says that this call is none of ours."""
         mappers = self.mappers
@@ -129,7 +132,7 @@ class TracedFunction:
             guard.report(f"{self.label}: request mapper", error)
             values, amendment = {}, None
         try:
-            return self.recorder.start(mappers.operation, values), amendment
+            return self.recorder.start(mappers.operation, values, parent=context), amendment
         except Exception as error:  # noqa: BLE001 (our own)
             guard.report(f"{self.label}: start", error)
             return None

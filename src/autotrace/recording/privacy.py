@@ -90,7 +90,7 @@ class Policy:
         """JSON text of messages, or None when content is off."""
         if self.capture == "off":
             return None
-        text = to_json([self._message(message, self.text) for message in messages])
+        text = to_json([self._usual(message) or self._message(message, self.text) for message in messages])
         if len(text) <= ATTRIBUTE_LIMIT:
             return text
         parts = sum(len(message.parts) for message in messages)
@@ -131,6 +131,19 @@ class Policy:
 
     def _shorter(self, limit: int) -> Text:
         return lambda text: cut(self.text(text), max(100, limit))
+
+    def _usual(self, message: Message) -> dict[str, Any] | None:
+        """What `_message` gives for a message that is one text to be kept as it is; None for any other."""
+        role, parts, name, finish_reason = message
+        if len(parts) != 1 or name is not None or self.redactors:
+            return None
+        piece = parts[0]
+        if type(piece) is not Part or piece[0] != "text" or type(piece[1]) is not str or len(piece[1]) > self.limit:
+            return None
+        found = {"role": role, "parts": [{"type": "text", "content": piece[1]}]}
+        if finish_reason is not None:
+            found["finish_reason"] = finish_reason
+        return found
 
     def _message(self, message: Message, text: Text) -> dict[str, Any]:
         found: dict[str, Any] = {

@@ -151,7 +151,7 @@ class Operation:
     def finish(self, values: ResponseValues | None = None, outcome: str | None = None) -> None:
         """Ends it well, or with an outcome that is neither success nor failure (`closed`, `cancelled`, ...)."""
         if values is not None:
-            self.set(values)
+            self._values = values if self._values is None else {**self._values, **values}
         self._end(outcome, None)
 
     def fail(self, error: BaseException, values: ResponseValues | None = None) -> None:
@@ -212,7 +212,10 @@ class Operation:
             message = policy.text(without_secrets(told[1])) if policy.keeps_content else None
             span.set_status(Status(StatusCode.ERROR, message))
             return
-        span.set_status(_OK)
+        if type(span) is RecordedSpan:
+            span.succeed()
+        else:
+            span.set_status(_OK)
 
 
 _OK = Status(StatusCode.OK)

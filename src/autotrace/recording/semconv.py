@@ -96,8 +96,9 @@ def span_kind(operation: str) -> SpanKind:
 
 def span_name(operation: str, values: RequestValues) -> str:
     """`{operation} {model or name}`, as the conventions want it."""
-    target = readable(str(values.get("name") or values.get("model") or ""))
-    return f"{operation} {target}".strip() or "span"
+    target = str(values.get("name") or values.get("model") or "")
+    name = f"{operation} {target}".strip() or "span"
+    return name if name.isascii() else readable(name)
 
 
 def request_attributes(operation: str, provider: str, values: RequestValues, policy: Policy) -> dict[str, Any]:
@@ -185,6 +186,7 @@ def _value(found: dict[str, Any], name: str, value: Any, policy: Policy) -> None
 
 def _put(found: dict[str, Any], name: str, value: Any) -> None:
     if value is not None:
-        known = scalar(value)
+        # Most are plain texts: `scalar` would ask twice more.
+        known = value if type(value) is str and value.isascii() else scalar(value)
         if known is not None:
             found[name] = known

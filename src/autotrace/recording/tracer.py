@@ -33,7 +33,7 @@ MAX_EVENTS = 128
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
 _UNSET = Status()
-_OK = Status(StatusCode.OK)
+OK = Status(StatusCode.OK)
 
 
 class SpanSink(Protocol):
@@ -69,7 +69,9 @@ class RecordedSpan(trace.Span):
         self,
         tracer: LeanTracer,
         name: str,
-        context: SpanContext,
+        trace_id: int,
+        span_id: int,
+        flags: TraceFlags,
         parent: SpanContext | None,
         is_root: bool,
         kind: SpanKind,
@@ -88,12 +90,16 @@ class RecordedSpan(trace.Span):
         self.events: list[Event] = []
         self.links: list[Link] = []
         self.dropped = 0
-        self._context = context
+        self._ids = trace_id, span_id, flags
+        self._context: SpanContext | None = None
         #: Trace id and span id in hexadecimal digits, a space between them: how the journal names it.
-        self.key = f"{context.trace_id:032x} {context.span_id:016x}"
+        self.key = f"{trace_id:032x} {span_id:016x}"
 
     def get_span_context(self) -> SpanContext:
-        """Its ids."""
+        """Its ids. Made when asked for: nobody asks most spans."""
+        if self._context is None:
+            trace_id, span_id, flags = self._ids
+            self._context = SpanContext(trace_id, span_id, False, flags)
         return self._context
 
     def is_recording(self) -> bool:
@@ -143,6 +149,11 @@ class RecordedSpan(trace.Span):
         """Renames it."""
         if self.end_time is None:
             self.name = str(name)
+
+    def succeed(self) -> None:
+        """Sets the status OK."""
+        if self.end_time is None:
+            self.status = OK
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Says how it went. OK is final, unset says nothing."""
@@ -220,11 +231,12 @@ class LeanTracer(trace.Tracer):
             flags = _root_flags(trace_id, name, kind)
         else:
             trace_id, flags = parent.trace_id, parent.trace_flags
-        span_context = SpanContext(trace_id, ids.getrandbits(64) or 1, False, flags)
         if len(attributes) > MAX_ATTRIBUTES:
             attributes = dict(itertools.islice(attributes.items(), MAX_ATTRIBUTES))
         is_root = parent is None or parent.is_remote or not isinstance(holder, RecordedSpan)
-        span = RecordedSpan(self, name, span_context, parent, is_root, kind, attributes, start_time)
+        span = RecordedSpan(
+            self, name, trace_id, ids.getrandbits(64) or 1, flags, parent, is_root, kind, attributes, start_time
+        )
         if is_root:
             self.sink.started(span)
         return span

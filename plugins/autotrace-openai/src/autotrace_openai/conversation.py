@@ -24,7 +24,7 @@ def chat_message(message: Any, reason: Any = None) -> Message:
     fields = view(message)
     role, content = fields.get("role"), fields.get("content")
     role = role if isinstance(role, str) else "user"
-    if type(content) is str and (len(fields) <= 2 or not any(fields.get(name) for name in _MORE)):
+    if type(content) is str and (len(fields) <= 2 or not any(map(fields.get, _MORE))):
         # Nearly every message: a text and nothing else.
         parts: list[Part | ToolCall] = [Part.text(content)] if content else []
     elif role in ("tool", "function"):
@@ -37,7 +37,7 @@ def chat_message(message: Any, reason: Any = None) -> Message:
 
 
 #: Fields of a message that say more than its text.
-_MORE = frozenset({"tool_calls", "tool_call_id", "function_call", "refusal", "audio", "reasoning", "reasoning_content"})
+_MORE = ("tool_calls", "tool_call_id", "function_call", "refusal", "audio", "reasoning", "reasoning_content")
 
 
 def _all_parts(fields: Mapping[str, Any]) -> list[Part | ToolCall]:

@@ -9,7 +9,7 @@ from autotrace import Call, Message, Part, RequestValues
 
 from .conversation import chat_message, response_input
 from .endpoints import Endpoint, endpoint, provider, server
-from .fields import field, items, text
+from .fields import field, text
 
 
 def request(call: Call) -> RequestValues | None:
@@ -22,8 +22,8 @@ def request(call: Call) -> RequestValues | None:
     body = _body(options)
     values: RequestValues = {"operation": known.operation, "server": where}
     values["provider"] = provider(call.instance, where[0])
-    model = text(body, "model")
-    if model:
+    model = body.get("model")
+    if model and isinstance(model, str):
         values["model"] = model
     parameters = _parameters(body)
     if call.argument("stream"):
@@ -95,7 +95,8 @@ _API_TYPES = {"chat": "chat_completions", "responses": "responses"}
 
 
 def _chat(body: Mapping[str, Any], values: RequestValues) -> None:
-    values["input"] = [chat_message(message) for message in items(body, "messages")]
+    messages = body.get("messages")
+    values["input"] = [chat_message(message) for message in messages] if isinstance(messages, list | tuple) else []
     tools = body.get("tools") or body.get("functions")
     if tools:
         values["tools"] = tools
