@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from autotrace.delivery import drain
 from autotrace.delivery.destinations.sqlite import StoreDestination
 from autotrace.delivery.drain import Drainer
 
@@ -75,6 +76,35 @@ def test_start_is_delivered_before_the_end(make_line, collecting, until):
     span.end()
     assert line.drainer.flush(30)
     assert collecting.named("E") == ["long"]
+
+
+def test_the_program_steps_aside_for_a_delivery(make_line, monkeypatch):
+    """While a delivery is under way, those who end spans let it have the interpreter's lock: so often, no oftener."""
+    slept = []
+    monkeypatch.setattr(drain, "_sleep", slept.append)
+    blocking = Blocking()
+    line = make_line([blocking])
+    ended(line, "a")
+    assert blocking.entered.wait(60)
+    slept.clear()
+    for number in range(drain.STEPS_ASIDE):
+        ended(line, f"span {number}")  # wakes twice: when it starts and when it ends
+    assert slept == [drain.ASIDE_S] * len(slept)
+    assert 0 < len(slept) <= drain.STEPS_ASIDE
+    blocking.release.set()
+    assert line.drainer.close(60)
+    slept.clear()
+    ended(line, "late")
+    assert slept == []
+
+
+def test_without_a_sleep_of_its_own(make_line, collecting, monkeypatch):
+    """Where the program has replaced `time.sleep` (gevent), nobody steps aside, and everything is delivered."""
+    monkeypatch.setattr(drain, "_sleep", None)
+    line = make_line([collecting])
+    ended(line, *(f"span {number}" for number in range(100)))
+    assert line.drainer.flush(30)
+    assert len(collecting.named("E")) == 100
 
 
 def test_each_destination_gets_all(make_line, make_collecting):

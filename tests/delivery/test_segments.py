@@ -189,6 +189,13 @@ def test_starts_of_ended_spans_are_not_parsed(segment, monkeypatch):
     assert len(parsed) == len(NAMES)
 
 
+@pytest.mark.parametrize("length", [0, 1, 5119, 5120, 5121, 10_240, 50_001, 262_144, 262_145, 1_000_000])
+def test_checksum(length):
+    """The checksum is CRC-32, in how many pieces soever it is taken."""
+    data = os.urandom(length)
+    assert segments.checksum(data) == crc32(data)
+
+
 def test_small_reads(segment, drained, monkeypatch):
     """Records are found whatever the size of a read."""
     monkeypatch.setattr(segments, "CHUNK", 64)

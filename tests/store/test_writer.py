@@ -183,6 +183,17 @@ def test_upsert(writer, query, kinds, status, together):
     assert query("SELECT id FROM payloads") == [(1,), (2,), (3,)]
 
 
+@pytest.mark.parametrize("count", [1, 7, 8, 24, 25, 31, 97, 100, 128, 129, 300])
+def test_any_number_of_spans(writer, query, count):
+    """However many spans come at once, each is stored once, with its own content, and again when it has ended."""
+    for kind in "SE":
+        writer.write([record(kind, span, attributes={"number": span}) for span in range(1, count + 1)], {})
+    rows = query("SELECT spans.id, name, status, content FROM spans JOIN payloads USING (id) ORDER BY id")
+    assert [row[:3] for row in rows] == [(span, f"span {span}", "ok") for span in range(1, count + 1)]
+    assert [payload.decode(row[3])["attributes"]["number"] for row in rows] == list(range(1, count + 1))
+    assert query("SELECT count(*) FROM payloads") == [(count,)]
+
+
 def test_first_end_stays(writer, query):
     """A span that is delivered again is stored once, as it was the first time."""
     writer.write([record("E", 1, name="first")], {})

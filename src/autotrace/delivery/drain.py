@@ -30,7 +30,7 @@ logger = logging.getLogger("autotrace")
 #: How often, in one delivery, the threads that end spans step aside for it, and for how many seconds (some 50
 #: microseconds, by the operating system's clock). A busy program keeps the interpreter's lock all but to itself: what
 #: the drainer then does takes ten times as long, and all that time each write of the program wakes it in vain.
-STEPS_ASIDE = 64
+STEPS_ASIDE = 256
 ASIDE_S = 1e-6
 #: Never gevent's: what is switched to in the midst of a call, or of the garbage collector's work, is not ours to know.
 _sleep = time.sleep if isinstance(time.sleep, BuiltinFunctionType) else None
