@@ -399,7 +399,7 @@ async def test_our_own_errors_never_reach_the_program(
     spans.on(strict=False)
     hostile = {"model": "m", "messages": [Hostile(RuntimeError("hostile"))]}
     for _ in range(3):
-        await sdk.wait(sdk.client.post("/chat/completions", cast_to=dict[str, Any], body=hostile))
+        await sdk.wait(sdk.client.post("/chat/completions", cast_to=object, body=hostile))
     spans.expect_failures("request mapper")
     assert [span.status for span in spans.all()] == ["ok"] * 3
     assert spans.billed == server.billed

@@ -199,7 +199,11 @@ PROGRAM = """
     from pathlib import Path
     from autotrace.store.reader import Reader
     store = Path(".autotrace/traces.db")
-    print(json.dumps(len(Reader(store).traces()) if store.exists() else 0))
+    found = 0
+    if store.exists():
+        with Reader(store) as reader:
+            found = len(reader.traces())
+    print(json.dumps(found))
 """
 
 

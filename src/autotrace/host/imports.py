@@ -127,7 +127,18 @@ def is_third_party(name: str) -> bool:
     )
 
 
-#: `org` and `java` are what the standard library (copy, pickle, platform) looks for to know Jython.
+#: `org` and `java` are what the standard library (copy, pickle, platform) looks for to know Jython, `_wmi` to know
+#: Windows.
 _STARTING = frozenset(
-    {"__main__", "__mp_main__", "autotrace", "sitecustomize", "usercustomize", "distutils-precedence", "org", "java"}
+    {
+        "__main__",
+        "__mp_main__",
+        "autotrace",
+        "sitecustomize",
+        "usercustomize",
+        "distutils-precedence",
+        "org",
+        "java",
+        "_wmi",
+    }
 )
