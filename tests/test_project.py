@@ -25,10 +25,11 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/READ
 
 #: Modules of the core by the first part of their names; what each may import of the others.
 MAY_IMPORT = {
-    "config": {"pyproject", "errors"},
+    "setting_values": set(),
+    "config": {"pyproject", "setting_values", "errors"},
     "pyproject": {"errors"},
     "store": {"errors"},
-    "recording": {"config", "errors"},
+    "recording": {"setting_values", "errors"},
     "host": {"recording", "config", "errors"},
     "delivery": {"recording", "store", "config", "errors"},
     "activation": {"delivery", "host", "recording", "store", "config", "errors"},

@@ -15,21 +15,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from . import pyproject
+from . import pyproject, setting_values
 from .errors import ConfigError
-
-Capture = Literal["full", "truncated", "off"]
+from .setting_values import Capture
 
 PREFIX = "AUTOTRACE_"
 #: Where settings are found, beside files (which go by their paths).
 CALL, ENVIRONMENT = "autolog()", "environment"
 #: Set by `autotrace run` for its children; a mark, not a setting.
 INTERNAL = frozenset({"AUTOTRACE_AUTO"})
-DESTINATIONS = ("store", "console")
-TRUE = frozenset({"1", "true", "yes", "on"})
-FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
 class Setting(NamedTuple):
@@ -96,7 +92,7 @@ class Config:
         own = max(given, key=_strength, default=None)
         if own is None or (is_among and self._outranks("disable", own)):
             return is_among
-        return _flag(own.value)
+        return setting_values.flag(own.value)
 
     def framework(self, name: str) -> FrameworkConfig:
         """The settings of one framework."""
@@ -104,7 +100,7 @@ class Config:
         found.pop("disable", None)
         capture, own = self.capture_content, found.pop("capture_content", None)
         if own is not None and not self._outranks("capture_content", own):
-            capture = _capture(own.value)
+            capture = setting_values.capture(own.value)
         return FrameworkConfig(self.is_disabled(name), capture, found)
 
     def _settings_of(self, framework: str) -> dict[str, Setting]:
@@ -158,87 +154,17 @@ def _strength(setting: Setting) -> int:
     return {CALL: 2, ENVIRONMENT: 1}.get(setting.source, 0)
 
 
-def _capture(value: Any) -> Capture:
-    text = str(value).strip().lower() if isinstance(value, str | int) else ""
-    if text in ("full", "truncated", "off"):
-        return cast(Capture, text)
-    if text in TRUE:
-        return "full"
-    if text and text in FALSE | {"none"}:
-        return "off"
-    raise ValueError(f"{value!r} is not one of full, truncated, off")
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.strip().lower() in TRUE | FALSE:
-        return value.strip().lower() in TRUE
-    raise ValueError(f"{value!r} is neither true nor false")
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise ValueError(f"{value!r} is neither a name, names with commas between them, nor a list of names")
-
-
-def _disabled(value: Any) -> frozenset[str]:
-    """Names in small letters. A switch in their place goes for all."""
-    if isinstance(value, bool):
-        return frozenset({"all"} if value else ())
-    names = frozenset(name.strip().lower() for name in _names(value))
-    if names & TRUE:
-        return names - TRUE | {"all"}
-    return names - FALSE
-
-
-def _destination_names(value: Any) -> tuple[str, ...]:
-    names = _names(value)
-    unknown = [name for name in names if name not in DESTINATIONS]
-    if unknown:
-        raise ValueError(f"{', '.join(map(repr, unknown))}: no such destination; there are {', '.join(DESTINATIONS)}")
-    return names
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{value!r} is not a text")
-    return value.strip()
-
-
-def _count(value: Any) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{value!r} is not a whole number") from None
-    if number < 1:
-        raise ValueError(f"{value!r} is less than 1")
-    return number
-
-
-def _path(value: Any) -> Path:
-    if isinstance(value, Path):
-        return value
-    try:
-        return Path(_text(value)).expanduser()
-    except RuntimeError:
-        raise ValueError(f"{value!r}: there is no such user") from None
-
-
 #: Every general setting and how its value is read. `docs/configuration.md` is checked against it.
 SETTINGS: Mapping[str, Callable[[Any], Any]] = {
-    "home": _path,
-    "disable": _disabled,
-    "capture_content": _capture,
-    "content_limit": _count,
-    "destination": _destination_names,
-    "environment": _text,
-    "service": _text,
-    "release": _text,
-    "strict": _flag,
+    "home": setting_values.path,
+    "disable": setting_values.disabled,
+    "capture_content": setting_values.capture,
+    "content_limit": setting_values.count,
+    "destination": setting_values.destination_names,
+    "environment": setting_values.text,
+    "service": setting_values.text,
+    "release": setting_values.text,
+    "strict": setting_values.flag,
 }
 
 
@@ -260,56 +186,72 @@ def load(
         ConfigError: An argument (not an environment variable or a file) is unknown or cannot be used.
     """
     environ = os.environ if environ is None else environ
-    problems: list[ConfigError] = []
-    table, path = pyproject.table(folder, problems)
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    frameworks: dict[str, dict[str, Setting]] = {}
-    environment: dict[str, Setting] = {}
-
-    def take(key: str, value: Any, source: str, shown: str) -> None:
-        try:
-            values[key] = SETTINGS[key](value)
-            sources[key] = source
-        except ValueError as error:
-            problems.append(_problem(key, shown, source, error))
-            if key == "capture_content":
-                values[key], sources[key] = "off", source
-
-    for key, value in table.items():
-        if key in SETTINGS:
-            take(key, value, path, f"tool.autotrace.{key}")
-        elif isinstance(value, dict):
-            frameworks.setdefault(key.lower(), {}).update({name: Setting(item, path) for name, item in value.items()})
-        else:
-            problems.append(ConfigError(f"tool.autotrace.{key}", path, "no such setting"))
-    for name, text in environ.items():
-        if not name.startswith(PREFIX) or name in INTERNAL:
-            continue
-        key = name[len(PREFIX) :].lower()
-        if text == "" and key != "disable":
-            continue
-        if key in SETTINGS:
-            take(key, text, ENVIRONMENT, name)
-        elif "_" in key:
-            environment[key.upper()] = Setting(text, ENVIRONMENT)
-        else:
-            problems.append(ConfigError(name, ENVIRONMENT, "no such setting"))
-    for name, value in (arguments or {}).items():
-        values[name], sources[name] = _argument(name, value), CALL
-    for framework, given in (framework_arguments or {}).items():
-        merged = frameworks.setdefault(framework.lower(), {})
-        merged.update({name: Setting(value, CALL) for name, value in given.items()})
-    problems += _take_out_unusable(frameworks, environment)
-    values["home"] = _absolute(values.get("home", Path(".autotrace")), folder)
+    found = _Found()
+    table, path = pyproject.table(folder, found.problems)
+    found.in_file(table, path)
+    found.in_environment(environ)
+    found.in_calls(arguments or {}, framework_arguments or {})
+    found.problems += _take_out_unusable(found.frameworks, found.environment)
+    found.values["home"] = _absolute(found.values.get("home", Path(".autotrace")), folder)
     return Config(
         enabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true",
-        sources=sources,
-        problems=tuple(problems),
-        framework_settings=frameworks,
-        framework_environment=environment,
-        **values,
+        sources=found.sources,
+        problems=tuple(found.problems),
+        framework_settings=found.frameworks,
+        framework_environment=found.environment,
+        **found.values,
     )
+
+
+class _Found:
+    """What the sources say, read from the weakest to the strongest."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
+        self.frameworks: dict[str, dict[str, Setting]] = {}
+        self.environment: dict[str, Setting] = {}
+        self.problems: list[ConfigError] = []
+
+    def in_file(self, table: Mapping[str, Any], path: str) -> None:
+        for key, value in table.items():
+            if key in SETTINGS:
+                self._take(key, value, path, f"tool.autotrace.{key}")
+            elif isinstance(value, dict):
+                known = self.frameworks.setdefault(key.lower(), {})
+                known.update({name: Setting(item, path) for name, item in value.items()})
+            else:
+                self.problems.append(ConfigError(f"tool.autotrace.{key}", path, "no such setting"))
+
+    def in_environment(self, environ: Mapping[str, str]) -> None:
+        for name, text in environ.items():
+            if not name.startswith(PREFIX) or name in INTERNAL:
+                continue
+            key = name[len(PREFIX) :].lower()
+            if text == "" and key != "disable":
+                continue
+            if key in SETTINGS:
+                self._take(key, text, ENVIRONMENT, name)
+            elif "_" in key:
+                self.environment[key.upper()] = Setting(text, ENVIRONMENT)
+            else:
+                self.problems.append(ConfigError(name, ENVIRONMENT, "no such setting"))
+
+    def in_calls(self, arguments: Mapping[str, Any], by_framework: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, value in arguments.items():
+            self.values[name], self.sources[name] = _argument(name, value), CALL
+        for framework, given in by_framework.items():
+            known = self.frameworks.setdefault(framework.lower(), {})
+            known.update({name: Setting(value, CALL) for name, value in given.items()})
+
+    def _take(self, key: str, value: Any, source: str, shown: str) -> None:
+        try:
+            self.values[key] = SETTINGS[key](value)
+            self.sources[key] = source
+        except ValueError as error:
+            self.problems.append(_problem(key, shown, source, error))
+            if key == "capture_content":
+                self.values[key], self.sources[key] = "off", source
 
 
 def _problem(key: str, shown: str, source: str, error: ValueError) -> ConfigError:
@@ -333,7 +275,10 @@ def _absolute(path: Path, folder: Path | None) -> Path:
 
 
 #: The settings that every framework has.
-_COMMON: Mapping[str, Callable[[Any], Any]] = {"capture_content": _capture, "disable": _flag}
+_COMMON: Mapping[str, Callable[[Any], Any]] = {
+    "capture_content": setting_values.capture,
+    "disable": setting_values.flag,
+}
 
 
 def _take_out_unusable(

@@ -341,3 +341,31 @@ def test_an_error_that_cannot_be_printed(acme: Any, spans: Collected) -> None:
         acme.Client().complete("hi", work=fail)
     assert spans.one().attributes["error.type"].endswith("Mute")
     assert spans.one().status.status_code is StatusCode.ERROR
+
+
+_PARTS = st.one_of(
+    st.builds(Part.text, st.text(max_size=30)),
+    st.builds(Part, st.sampled_from(["text", "refusal", "note"]), st.one_of(st.none(), st.text(), st.integers())),
+    st.just(ToolCall("f", "{}")),
+)
+
+
+@given(
+    message=st.builds(
+        Message,
+        st.sampled_from(["user", "assistant", "tool"]),
+        st.lists(_PARTS, max_size=2).map(tuple),
+        st.one_of(st.none(), st.text(max_size=5)),
+        st.one_of(st.none(), st.just("stop")),
+    ),
+    policy=st.sampled_from([Policy(), Policy("truncated", 10), Policy(redactors=[str.upper])]),
+)
+def test_the_short_way_of_the_usual_message(message: Message, policy: Policy) -> None:
+    """A message that takes the short way becomes what it would have become on the long one."""
+    short = policy._usual(message)
+    assert short is None or short == policy._message(message, policy.text)
+
+
+def test_the_usual_message_takes_the_short_way() -> None:
+    """One text, to be kept as it is."""
+    assert Policy()._usual(Message.user("hello")) == {"role": "user", "parts": [{"type": "text", "content": "hello"}]}

@@ -27,9 +27,9 @@ from .shipping import Shipping
 
 logger = logging.getLogger("autotrace")
 
-#: How often, in one delivery, the threads that end spans step aside for it, and for how many seconds (some 50
-#: microseconds, by the operating system's clock). A busy program keeps the interpreter's lock all but to itself: what
-#: the drainer then does takes ten times as long, and all that time each write of the program wakes it in vain.
+#: How often, in one delivery, the threads that end spans step aside for it, and for how many seconds (the operating
+#: system makes some 85 microseconds of them). A busy program keeps the interpreter's lock all but to itself: what the
+#: drainer then does takes ten times as long, and all that time each write of the program wakes it in vain.
 STEPS_ASIDE = 256
 ASIDE_S = 1e-6
 #: Never gevent's: what is switched to in the midst of a call, or of the garbage collector's work, is not ours to know.

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from ..config import Capture
+from ..setting_values import Capture
 from .encoding import HIDDEN, Text, plain, plain_json, readable, to_json
 from .guard import guard
 from .messages import Message, Part, Piece, ToolCall
