@@ -32,7 +32,7 @@ def figures():
     autotrace.flush()
     return {"rss": rss(), "threads": threading.active_count(), "files": len(os.listdir("/proc/self/fd"))}
 
-calls = int(os.environ.get("FLAT_CALLS", "1500"))
+calls = int(os.environ.get("FLAT_CALLS", "2000"))
 def work(count):
     for number in range(count):
         ask_model(f"question {number}")
@@ -45,7 +45,7 @@ def work(count):
             stream.close()
         if number % 1000 == 999:
             autotrace.flush()
-work(calls)
+work(calls // 3)
 before = figures()
 work(calls)
 print(json.dumps([before, figures()]))
