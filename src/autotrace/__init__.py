@@ -15,15 +15,31 @@ if TYPE_CHECKING:
     from .decorator import trace
     from .errors import AutotraceError, ConfigError, PluginError
     from .host.hookspecs import hookimpl
-    from .host.instrumentation import Amendment, Call, Event, Instrumentation, Patch, StreamClass
-    from .recording.messages import Message, Part, RequestValues, ResponseValues, ToolCall, Usage
+    from .host.instrumentation import (
+        Amendment,
+        Boundary,
+        Call,
+        Ended,
+        Event,
+        Instrumentation,
+        Patch,
+        Run,
+        RunContext,
+        RunEnd,
+        RunStart,
+        StreamClass,
+    )
+    from .recording.messages import Document, Message, Part, RequestValues, ResponseValues, ToolCall, Usage
     from .spans import Span, context, current_trace_id, span, suppress, update_trace
 
 __all__ = [
     "Amendment",
     "AutotraceError",
+    "Boundary",
     "Call",
     "ConfigError",
+    "Document",
+    "Ended",
     "Event",
     "Instrumentation",
     "Message",
@@ -32,6 +48,10 @@ __all__ = [
     "PluginError",
     "RequestValues",
     "ResponseValues",
+    "Run",
+    "RunContext",
+    "RunEnd",
+    "RunStart",
     "Span",
     "StreamClass",
     "ToolCall",
@@ -53,8 +73,11 @@ _HOMES = {
     "decorator": ("trace",),
     "errors": ("AutotraceError", "ConfigError", "PluginError"),
     "host.hookspecs": ("hookimpl",),
-    "host.instrumentation": ("Amendment", "Call", "Event", "Instrumentation", "Patch", "StreamClass"),
-    "recording.messages": ("Message", "Part", "RequestValues", "ResponseValues", "ToolCall", "Usage"),
+    "host.instrumentation": (
+        *("Amendment", "Boundary", "Call", "Ended", "Event", "Instrumentation", "Patch", "Run", "RunContext"),
+        *("RunEnd", "RunStart", "StreamClass"),
+    ),
+    "recording.messages": ("Document", "Message", "Part", "RequestValues", "ResponseValues", "ToolCall", "Usage"),
     "spans": ("Span", "context", "current_trace_id", "span", "suppress", "update_trace"),
 }
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..recording.mapping import Amendment, Call
 from ..recording.messages import RequestValues, ResponseValues
+from ..recording.runs import Ended, Run
 
-__all__ = ["Amendment", "Call", "Event", "Instrumentation", "Patch", "StreamClass"]
+__all__ = [
+    "Amendment",
+    "Boundary",
+    "Call",
+    "Ended",
+    "Event",
+    "Instrumentation",
+    "Patch",
+    "Run",
+    "RunContext",
+    "RunEnd",
+    "RunStart",
+    "StreamClass",
+]
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,7 @@ class Patch:
         amend: Asks for a change of the call that the user will not see (see Amendment).
         body: The HTTP response in what came back, where the user reads its body himself; None otherwise.
         optional: Its absence in this version of the framework is no fault.
+        subclasses: Also in every subclass of the class that has a method of that name of its own, now or later.
     """
 
     module: str
@@ -44,6 +59,7 @@ class Patch:
     amend: Callable[[Call], Amendment | None] | None = None
     body: Callable[[Any], Any] | None = None
     optional: bool = False
+    subclasses: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,107 @@ class Event:
 
 
 @dataclass(frozen=True)
+class RunStart:
+    """One function that a framework calls when steps of its own (runs) have begun.
+
+    Example:
+        >>> RunStart("acme.events", "Bus.started", lambda call, result, find: Run(call.argument("id"))).make_current
+        False
+
+    Attributes:
+        module: Where it lives.
+        target: Its name there.
+        describe: From the call, what it returned, and a function that finds an open run by its id, to the runs that
+            have begun: one, several, or None.
+        make_current: The run is current from here to its end. Only where the framework calls both in the same thread
+            or task; a Boundary is safer where there is one.
+        optional: Its absence in this version of the framework is no fault.
+    """
+
+    module: str
+    target: str
+    describe: Callable[[Call, Any, Callable[[Hashable], Run | None]], Run | Iterable[Run] | None]
+    make_current: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """One function that a framework calls when a run has ended, well or not.
+
+    Example:
+        >>> RunEnd("acme.events", "Bus.failed", lambda call: Ended(call.argument("id"), error=call.argument("error")))
+        ...     # doctest: +ELLIPSIS
+        RunEnd(module='acme.events', target='Bus.failed', ...
+
+    Attributes:
+        module: Where it lives.
+        target: Its name there.
+        describe: From the call to the run's end; None: of no interest.
+        response: From the pieces of what the run gave back, folded, to values (see Ended.stream).
+        fold: From all pieces to what `response` takes.
+        optional: Its absence in this version of the framework is no fault.
+    """
+
+    module: str
+    target: str
+    describe: Callable[[Call], Ended | None]
+    response: Callable[[Any], ResponseValues | None] | None = None
+    fold: Callable[[list[Any]], Any] | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One function by which a framework prepares a copied context for a run's work: the run's span is current there.
+
+    Example:
+        >>> RunContext("acme.tasks", "_prepare", run=lambda call: call.argument("task").run_id).target
+        '_prepare'
+
+    Attributes:
+        module: Where it lives.
+        target: Its name there.
+        run: From a call to the run's id; None: of no interest.
+        optional: Its absence in this version of the framework is no fault.
+    """
+
+    module: str
+    target: str
+    run: Callable[[Call], Hashable]
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """One function that does a run's work: the run's span is current inside, and nothing of it outside.
+
+    Example:
+        >>> Boundary("acme.models", "Model._generate", run=lambda call: call.argument("manager").run_id).waits
+        False
+
+    Attributes:
+        module: Where it lives.
+        target: Its name there.
+        run: From a call to the id of the run whose work it does.
+        waits: It does the work of the run that begins inside it.
+        values: From a call to what it tells of the run that begins inside it (RequestValues).
+        is_family: When the asynchronous generator that it returns is left, all runs that began inside end.
+        optional: Its absence in this version of the framework is no fault.
+        subclasses: Also in every subclass of the class that has a method of that name of its own, now or later.
+    """
+
+    module: str
+    target: str
+    run: Callable[[Call], Hashable] | None = None
+    waits: bool = False
+    values: Callable[[Call], Mapping[str, Any] | None] | None = None
+    is_family: bool = False
+    optional: bool = False
+    subclasses: bool = False
+
+
+@dataclass(frozen=True)
 class Instrumentation:
     """What a plugin offers for one framework.
 
@@ -90,6 +207,8 @@ class Instrumentation:
         patches: Functions whose calls become spans.
         streams: Classes of what those calls return to be iterated.
         events: Functions whose calls become events.
+        runs: Functions by which the framework reports its own steps, or does their work.
+        is_layered: Its model calls are made of one another: only the outermost is a call.
         settings: The plugin's own settings and the values that each may have; the first is the default. An empty
             tuple admits any text.
     """
@@ -99,4 +218,6 @@ class Instrumentation:
     patches: tuple[Patch, ...] = ()
     streams: tuple[StreamClass, ...] = ()
     events: tuple[Event, ...] = ()
+    runs: tuple[RunStart | RunEnd | RunContext | Boundary, ...] = ()
+    is_layered: bool = False
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

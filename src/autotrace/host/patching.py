@@ -71,19 +71,20 @@ class AppliedPatch:
         module: The module's name; it must have been imported.
         target: `function` or `Class.method`.
         wrapper: Called in place of the function, as wrapt calls wrappers.
+        owner: The class itself, where its name alone would not lead to it (one made inside a function).
 
     Raises:
         MissingTarget: The module has no such function.
     """
 
-    def __init__(self, module: str, target: str, wrapper: Wrapper) -> None:
+    def __init__(self, module: str, target: str, wrapper: Wrapper, owner: type | None = None) -> None:
         self.module = module
         self.label = f"{module}.{target}"
         self._target = target
-        self._owner, self._name = resolve(module, target)
-        self._held = vars(self._owner).get(self._name, _MISSING)
+        self._owner: Any
+        self._owner, self._name = (owner, target.rpartition(".")[2]) if owner else resolve(module, target)
+        self._is_named = owner is None
         self._wrapper = wrapper
-        self.original = inspect.getattr_static(self._owner, self._name)
         self._proxy: Any = None
         self.put_on()
 
@@ -93,6 +94,9 @@ class AppliedPatch:
             return
         self._held = vars(self._owner).get(self._name, _MISSING)
         self.original = inspect.getattr_static(self._owner, self._name)
+        if self.is_of_module and type(self.original) is _Wrapper:
+            # Imported by name from a module where it is wrapped already.
+            self._held = self.original = self.original.__wrapped__
         self._proxy = _Wrapper(self.original, self._wrapper, f"{self.module}:{self._target}")
         setattr(self._owner, self._name, self._proxy)
 
@@ -113,6 +117,8 @@ class AppliedPatch:
 
     def is_current(self) -> bool:
         """Whether what goes by this name is what was wrapped. Not so when the module has been executed again."""
+        if not self._is_named:
+            return True
         try:
             owner, _ = resolve(self.module, self._target)
         except MissingTarget:

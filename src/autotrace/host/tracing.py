@@ -11,18 +11,23 @@ from opentelemetry.trace import TracerProvider
 
 from ..config import Config, FrameworkConfig
 from ..errors import ConfigError
-from ..recording.calls import TracedFunction
+from ..recording.boundaries import BoundaryFunction, CarryingFunction, EndFunction, RunFunction, StartFunction
+from ..recording.calls import TracedFunction, follow_stream
 from ..recording.guard import guard
 from ..recording.mapping import Mappers
 from ..recording.observing import ClosingFunction, ObservedFunction
 from ..recording.privacy import Policy
 from ..recording.recorder import Recorder
+from ..recording.runs import Runs
 from ..recording.semconv import SCHEMA_URL
+from ..recording.streams import Pieces
 from .imports import is_imported
-from .instrumentation import Event, Instrumentation, Patch, StreamClass
+from .instrumentation import Boundary, Event, Instrumentation, Patch, RunContext, RunEnd, RunStart, StreamClass
 from .patching import AppliedPatch, MissingTarget, resolve
+from .subclasses import Descendants
 
-Target = Patch | StreamClass | Event
+RunTarget = RunStart | RunEnd | RunContext | Boundary
+Target = Patch | StreamClass | Event | RunTarget
 
 
 class TracedFramework:
@@ -42,6 +47,7 @@ class TracedFramework:
         self._targets: tuple[Target, ...] = (
             *instrumentation.streams,
             *instrumentation.events,
+            *instrumentation.runs,
             *instrumentation.patches,
         )
         self.modules = frozenset(target.module for target in self._targets)
@@ -52,7 +58,9 @@ class TracedFramework:
         self._recorder: Recorder | None = None
         self._settings: dict[str, Any] = {}
         self._waiting: list[Target] = []
-        self._functions: list[TracedFunction | ObservedFunction] = []
+        self._functions: list[RunFunction] = []
+        self._runs: Runs | None = None
+        self._descendants: list[Descendants] = []
         self._applied: dict[AppliedPatch, Target] = {}
         self._streams: list[tuple[type, str]] = []
 
@@ -71,6 +79,8 @@ class TracedFramework:
                 function.enabled = True
             for patch in self._applied:
                 patch.put_on()
+            for descendants in self._descendants:
+                descendants.watch()
             if not self._applied:
                 self._waiting = list(self._targets)
             self._apply_waiting()
@@ -81,9 +91,13 @@ class TracedFramework:
         self.is_on = False
         for function in self._functions:
             function.enabled = False
+        for descendants in self._descendants:
+            descendants.ignore()
         for patch in reversed(list(self._applied)):
             with guard(f"{self.instrumentation.name}: restoring {patch.label}"):
                 patch.take_off()
+        if self._runs is not None:
+            self._runs.end_all("switched_off")
 
     def imported(self, module: str) -> None:
         """A module has been executed, perhaps not for the first time: then what it holds has to be patched anew."""
@@ -125,7 +139,15 @@ class TracedFramework:
         policy.redactors = self._redactors
         tracer = provider.get_tracer(f"autotrace.plugins.{self.instrumentation.name}", self._version, SCHEMA_URL)
         if self._recorder is None:
-            self._recorder = Recorder(self.instrumentation.name, tracer, policy, self.instrumentation.provider)
+            instrumentation = self.instrumentation
+            self._recorder = Recorder(
+                instrumentation.name,
+                tracer,
+                policy,
+                instrumentation.provider,
+                is_layered=instrumentation.is_layered,
+            )
+            self._runs = Runs(self._recorder)
         else:
             self._recorder.policy, self._recorder.tracer = policy, tracer
         return problems
@@ -151,16 +173,28 @@ class TracedFramework:
         if isinstance(target, StreamClass):
             self._apply_stream(target)
             return
-        label = f"{self.instrumentation.name}: {target.module}.{target.target}"
-        function = self._function(label, target)
-        self._applied[AppliedPatch(target.module, target.target, function)] = target
+        if not getattr(target, "subclasses", False):
+            self._wrap(target, target.module, target.target)
+            return
+        owner, name = resolve(target.module, target.target)
+
+        def wrap(kind: type) -> None:
+            self._wrap(target, kind.__module__, f"{kind.__qualname__}.{name}", kind)
+
+        self._descendants.append(Descendants(owner, name, wrap))
+
+    def _wrap(self, target: Patch | Event | RunTarget, module: str, name: str, owner: type | None = None) -> None:
+        label = f"{self.instrumentation.name}: {module}.{name}"
+        original = inspect.getattr_static(*((owner, name.rpartition(".")[2]) if owner else resolve(module, name)))
+        function = self._function(label, target, getattr(original, "__func__", original))  # a static or class method
+        self._applied[AppliedPatch(module, name, function, owner)] = target
         self._functions.append(function)
 
-    def _function(self, label: str, target: Patch | Event) -> TracedFunction | ObservedFunction:
-        original = inspect.getattr_static(*resolve(target.module, target.target))
-        original = getattr(original, "__func__", original)  # a static or class method
+    def _function(self, label: str, target: Patch | Event | RunTarget, original: Any) -> Any:
         if isinstance(target, Event):
             return ObservedFunction(label, target.name, target.describe, original)
+        if isinstance(target, RunTarget):
+            return self._run_function(label, target, original)
         assert self._recorder is not None
         mappers = Mappers(
             target.operation,
@@ -174,6 +208,32 @@ class TracedFramework:
         function = TracedFunction(label, mappers, self._recorder, original, self._settings)
         function.streams = tuple(self._streams)
         return function
+
+    def _run_function(self, label: str, target: RunTarget, original: Any) -> RunFunction:
+        runs, settings = self._runs, self._settings
+        assert runs is not None
+        if isinstance(target, RunStart):
+            return StartFunction(label, runs, target.describe, original, settings, target.make_current)
+        if isinstance(target, RunContext):
+            return CarryingFunction(label, runs, target.run, original)
+        if isinstance(target, Boundary):
+            return BoundaryFunction(
+                label,
+                runs,
+                original,
+                settings,
+                run=target.run,
+                values=target.values,
+                waits=target.waits,
+                is_family=target.is_family,
+            )
+
+        def follow(operation: Any, stream: Any) -> None:
+            pieces = Pieces(operation, label, target.fold, target.response)
+            if not follow_stream(stream, pieces, self._streams):
+                pieces.end()
+
+        return EndFunction(label, runs, target.describe, original, settings, follow)
 
     def _apply_stream(self, target: StreamClass) -> None:
         kind = getattr(sys.modules[target.module], target.name, None)

@@ -7,7 +7,7 @@ framework's own. What kind of call it was is decided by what came back: a corout
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
 
@@ -153,10 +153,9 @@ class TracedFunction:
             return result
 
     def _followed(self, operation: Operation | Contribution, amendment: Amendment | None, result: Any) -> Any:
-        for kind, attribute in self.streams:
-            if isinstance(result, kind):
-                self._follow_stream(self._pieces(operation, amendment), result, attribute)
-                return result
+        if self.streams and isinstance(result, tuple(kind for kind, _ in self.streams)):
+            follow_stream(result, self._pieces(operation, amendment), self.streams)
+            return result
         kind = type(result)
         if kind is CoroutineType:
             coroutine = cast("CoroutineType[Any, Any, Any]", self._awaited(operation, amendment, result))
@@ -179,11 +178,6 @@ class TracedFunction:
         hides = amendment.hides if amendment is not None else None
         return Pieces(operation, self.label, mappers.fold, mappers.response, hides, mappers.limit, mappers.digest)
 
-    def _follow_stream(self, pieces: Pieces, stream: Any, attribute: str) -> None:
-        source = getattr(stream, attribute)
-        follow = TracedAsyncIterator if hasattr(source, "__anext__") else watch
-        setattr(stream, attribute, follow(source, pieces))
-
     def _follow_body(self, operation: Operation | Contribution, amendment: Amendment | None, response: Any) -> None:
         pieces = self._pieces(operation, amendment)
         if response.is_stream_consumed or response.is_closed:
@@ -191,3 +185,22 @@ class TracedFunction:
             pieces.end()
         else:
             bodies.follow(response, pieces)
+
+
+def follow_stream(stream: Any, pieces: Pieces, classes: Iterable[tuple[type, str]]) -> bool:
+    """Lets the operation end with an object of one of the stream classes; whether it is of one that holds an iterator.
+
+    Args:
+        stream: What came back.
+        pieces: Takes what comes out of it.
+        classes: Stream classes, and the attribute in which each holds its iterator.
+    """
+    for kind, attribute in classes:
+        if isinstance(stream, kind):
+            source = getattr(stream, attribute, None)
+            if source is None:
+                continue
+            follow = TracedAsyncIterator if hasattr(source, "__anext__") else watch
+            setattr(stream, attribute, follow(source, pieces))
+            return True
+    return False

@@ -145,6 +145,26 @@ class Message(NamedTuple):
         return cls("tool", (Part.tool_result(result, id),))
 
 
+class Document(NamedTuple):
+    """What a retriever found, or a reranker put in order.
+
+    Example:
+        >>> Document("Everyone has 28 days of holiday.", id="handbook-1", score=0.82).score
+        0.82
+
+    Attributes:
+        content: The text.
+        id: By which the store knows it.
+        score: How near it is to the query, as the retriever counts.
+        metadata: What is known of it: its source, its page.
+    """
+
+    content: str | None
+    id: str | None = None
+    score: float | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
 class Usage(NamedTuple):
     """Tokens that the provider bills for one call.
 
@@ -188,10 +208,10 @@ class RequestValues(TypedDict, total=False):
 
     operation: `gen_ai.operation.name`, where it differs from the patch's.
     provider: `gen_ai.provider.name`, where it differs from the instrumentation's.
-    name: What the span is named after (`chat gpt-5`): the model unless said.
+    name: What the span is named after (`chat gpt-5`): the model unless said; a tool's, an agent's, a workflow's name.
     model: The model asked for.
     input: The messages sent.
-    input_value: What was sent, where it is no conversation: any value.
+    input_value: What was sent, where it is no conversation: any value; a tool's arguments, a retriever's query.
     instructions: Standing instructions sent beside the messages.
     tools: The tools offered, in the provider's own shape.
     parameters: `gen_ai.request.*` by the last word: temperature, top_p, max_tokens, seed, stream, ...
@@ -222,7 +242,8 @@ class ResponseValues(TypedDict, total=False):
     model: The model that answered.
     id: The provider's id of the reply.
     output: The messages that came back: one a choice.
-    output_value: What came back, where it is no conversation: any value.
+    output_value: What came back, where it is no conversation: any value; a tool's result.
+    documents: What a retriever or a reranker found, in its order.
     usage: The tokens billed. None for a reply that repeats an earlier one (polling, retrieving).
     finish_reasons: Why each choice ended.
     error: What went wrong, where the reply says so without raising: type and message.
@@ -233,6 +254,7 @@ class ResponseValues(TypedDict, total=False):
     id: str | None
     output: list[Message]
     output_value: Any
+    documents: list[Document]
     usage: Usage | None
     finish_reasons: list[str]
     error: tuple[str, str] | None

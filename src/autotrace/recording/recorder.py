@@ -23,7 +23,7 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from . import failures, semconv, usage
 from .encoding import scalar
 from .guard import guard
-from .labels import EMPTY, TRACE, TraceState, in_force
+from .labels import EMPTY, TRACE, Labels, TraceState, in_force
 from .messages import RequestValues, ResponseValues
 from .privacy import Policy, without_secrets
 from .tracer import SPAN_KEY, LeanTracer, RecordedSpan
@@ -44,12 +44,21 @@ class Recorder:
         provider: `gen_ai.provider.name`, unless a mapper says otherwise.
         owns_model_calls: Whether the tokens of the calls inside its model calls are theirs (recording/usage.py). Not
             so for a program's own spans: what they call `chat` may hold any number of calls.
+        is_layered: Whether model calls of this framework are made of one another (a wrapper around a model, a
+            completion made by a chat): only the outermost is a call then.
     """
 
     def __init__(
-        self, name: str, tracer: Tracer, policy: Policy, provider: str = "", owns_model_calls: bool = True
+        self,
+        name: str,
+        tracer: Tracer,
+        policy: Policy,
+        provider: str = "",
+        owns_model_calls: bool = True,
+        is_layered: bool = False,
     ) -> None:
         self._owns_model_calls = owns_model_calls
+        self.is_layered = is_layered
         self.name = name
         self.tracer = tracer
         self.policy = policy
@@ -77,7 +86,7 @@ class Recorder:
         is_model_call = self._owns_model_calls and operation in semconv.MODEL_OPERATIONS
         started = started if started is not None else time.time_ns()
         if is_model_call:
-            call = usage.owner_of(context, self.name)
+            call = usage.owner(context) if self.is_layered else usage.owner_of(context, self.name)
             if call is not None:
                 return Contribution(self, call, context, operation, values, started)
         attributes: dict[str, Any]
@@ -86,11 +95,16 @@ class Recorder:
             attributes = semconv.request_attributes(operation, provider, values, self.policy)
             name = semconv.span_name(operation, values)
             labels = in_force(context)
+            session = values.get("session")
+            if session and (labels is None or labels.session is None):
+                labels = Labels(session).over(labels if labels is not None else EMPTY)
+            else:
+                session = None
             if labels is not None:
                 attributes.update(labels.attributes())
         except Exception as error:  # noqa: BLE001 (values of any shape)
             guard.report(f"{self.name}: request values", error)
-            name, attributes, labels = operation, {semconv.OPERATION: operation}, None
+            name, attributes, labels, session = operation, {semconv.OPERATION: operation}, None, None
         kind = semconv.span_kind(operation)
         tracer = self.tracer
         span: Span
@@ -102,9 +116,18 @@ class Recorder:
         model_call = None
         if is_model_call:
             inner[usage.KEY] = model_call = usage.ModelCall(span, self.name)
-        if TRACE not in inner:
+        state = inner.get(TRACE)
+        if not isinstance(state, TraceState):
             inner[TRACE] = TraceState(span, labels or EMPTY)
-        return Operation(self, span, Context(inner), started, model_call)
+        elif session and state.labels.session is None:
+            state.update(Labels(session), None)  # whose trace it is, a framework says beneath the trace's first span
+        return Operation(self, span, Context(inner), started, model_call, operation)
+
+    def add(self, operation: Operation | Contribution, name: str, values: RequestValues) -> None:
+        """Says more, or otherwise, of what an open operation began with."""
+        if isinstance(operation, Operation):
+            provider = values.get("provider") or self.provider
+            operation.span.set_attributes(semconv.request_attributes(name, provider, values, self.policy))
 
 
 class Operation:
@@ -115,11 +138,21 @@ class Operation:
         context: The context in which its work should run.
     """
 
-    __slots__ = ("__weakref__", "_key", "_model_call", "_pid", "_recorder", "_started", "_values", "context", "span")
+    __slots__ = (
+        *("__weakref__", "_key", "_kind", "_model_call", "_pid", "_recorder", "_started", "_values"),
+        *("context", "span"),
+    )
 
     def __init__(
-        self, recorder: Recorder, span: Span, context: Context, started: int, model_call: usage.ModelCall | None
+        self,
+        recorder: Recorder,
+        span: Span,
+        context: Context,
+        started: int,
+        model_call: usage.ModelCall | None,
+        kind: str,
     ) -> None:
+        self._kind = kind
         self.span = span
         self.context = context
         self._recorder = recorder
@@ -134,6 +167,11 @@ class Operation:
     def is_open(self) -> bool:
         """Whether it has not ended yet."""
         return self._key in _open
+
+    @property
+    def number(self) -> int:
+        """Higher than that of every operation that was started before."""
+        return self._key
 
     def set(self, values: ResponseValues) -> None:
         """Adds what has become known."""
@@ -181,11 +219,12 @@ class Operation:
         try:
             values = self._values or {}
             if self._model_call is not None:
+                self._model_call.outcome = outcome
                 values = self._model_call.combined(values)
             elif "usage" in values:
                 # Tokens stand on model calls alone: a retrieved reply, an agent's total would count them again.
                 values = {**values, "usage": None}
-            found = semconv.response_attributes(values, self._recorder.policy)
+            found = semconv.response_attributes(values, self._recorder.policy, self._kind)
             if type(span) is RecordedSpan:
                 span.set_known(found)
             else:
@@ -224,7 +263,7 @@ _OK = Status(StatusCode.OK)
 class Contribution:
     """A model call inside another one: it has no span; what it learns goes to the owner (recording/usage.py)."""
 
-    __slots__ = ("_call", "_ended", "_request", "_started", "_values", "context", "recorder", "span")
+    __slots__ = ("_call", "_ended", "_inner", "_request", "_started", "_values", "context", "recorder", "span")
 
     def __init__(
         self,
@@ -236,9 +275,11 @@ class Contribution:
         started: int,
     ) -> None:
         self.span = call.span
-        self.context = context
         self.recorder = recorder
         self._call = call
+        # A layer between the owner and the request: what the request knows counts in place of what the layer says.
+        self._inner = usage.ModelCall(call.span, recorder.name) if recorder.is_layered else None
+        self.context = context if self._inner is None else Context({**context, usage.KEY: self._inner})
         self._request: RequestValues = {**request, "operation": operation}
         self._started = started
         self._values: ResponseValues = {}
@@ -277,8 +318,12 @@ class Contribution:
             return
         self._ended = True
         known: ResponseValues = {**self._values, **(values or {})}
+        if self._inner is not None:
+            known = self._inner.combined(known)
         if not self._call.is_open:
-            self._end_late(known, outcome, error)
+            # A stream that was left is closed by and by, from the outside to the inside: it has been told already.
+            if self._call.outcome is None or known.get("usage") is not None:
+                self._end_late(known, outcome, error)
             return
         if error is not None and outcome is None:
             self.event("model_call.failed", {semconv.ERROR_TYPE: failures.type_name(error)})

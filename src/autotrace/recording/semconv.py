@@ -13,7 +13,7 @@ from typing import Any, Final
 from opentelemetry.trace import SpanKind
 
 from .encoding import readable, scalar
-from .messages import RequestValues, ResponseValues, Usage
+from .messages import Document, RequestValues, ResponseValues, Usage
 from .privacy import Policy
 
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
@@ -41,6 +41,10 @@ USER: Final = "user.id"
 INPUT_VALUE: Final = "input.value"
 OUTPUT_VALUE: Final = "output.value"
 SPAN_KIND: Final = "openinference.span.kind"
+TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_RESULT: Final = "gen_ai.tool.call.result"
+RETRIEVAL_QUERY: Final = "gen_ai.retrieval.query.text"
+RETRIEVED: Final = "gen_ai.retrieval.documents"
 TAGS: Final = "autotrace.tags"
 TRACE_NAME: Final = "autotrace.trace.name"
 #: How a span ended that neither succeeded nor failed: closed, abandoned, cancelled, exited.
@@ -121,23 +125,39 @@ def request_attributes(operation: str, provider: str, values: RequestValues, pol
             _put(found, name, values[key])  # type: ignore[literal-required]
     for name, value in values.get("parameters", {}).items():
         _put(found, "gen_ai.request." + name, value)
+    own_name = _OWN_NAMES.get(operation)
+    if own_name is not None:
+        _put(found, own_name, values.get("name"))
     if policy.keeps_content:
-        _content(found, values, policy)
+        _content(found, operation, values, policy)
     for name, value in values.get("attributes", {}).items():
         _put(found, name, value)
     return found
 
 
+#: Where the conventions want the name of what is not called by a model's name.
+_OWN_NAMES: Final[Mapping[str, str]] = {
+    "execute_tool": "gen_ai.tool.name",
+    "invoke_agent": "gen_ai.agent.name",
+    "create_agent": "gen_ai.agent.name",
+    "invoke_workflow": "gen_ai.workflow.name",
+}
+
 #: Values of a request that are attributes as they are.
 _REQUEST_TEXTS: Final = (("output_type", OUTPUT_TYPE), ("session", CONVERSATION))
 
 
-def _content(found: dict[str, Any], values: RequestValues, policy: Policy) -> None:
+def _content(found: dict[str, Any], operation: str, values: RequestValues, policy: Policy) -> None:
     messages = values.get("input")
     if messages:
         found[INPUT_MESSAGES] = policy.messages(messages)
     if "input_value" in values:
-        _value(found, INPUT_VALUE, values["input_value"], policy)
+        if operation == "execute_tool":
+            _text(found, TOOL_ARGUMENTS, values["input_value"], policy)
+        else:
+            _value(found, INPUT_VALUE, values["input_value"], policy)
+            if operation == "retrieval":
+                _text(found, RETRIEVAL_QUERY, values["input_value"], policy)
     instructions = values.get("instructions")
     if instructions:
         found[INSTRUCTIONS] = policy.json([{"type": "text", "content": instructions}])
@@ -146,8 +166,8 @@ def _content(found: dict[str, Any], values: RequestValues, policy: Policy) -> No
         found[TOOL_DEFINITIONS] = policy.json(tools)
 
 
-def response_attributes(values: ResponseValues, policy: Policy) -> dict[str, Any]:
-    """Attributes known when a call has ended."""
+def response_attributes(values: ResponseValues, policy: Policy, operation: str = "") -> dict[str, Any]:
+    """Attributes known when a call of `operation` has ended."""
     found: dict[str, Any] = {}
     _put(found, RESPONSE_MODEL, values.get("model"))
     _put(found, RESPONSE_ID, values.get("id"))
@@ -162,7 +182,13 @@ def response_attributes(values: ResponseValues, policy: Policy) -> dict[str, Any
         if messages:
             found[OUTPUT_MESSAGES] = policy.messages(messages)
         if "output_value" in values:
-            _value(found, OUTPUT_VALUE, values["output_value"], policy)
+            if operation == "execute_tool":
+                _text(found, TOOL_RESULT, values["output_value"], policy)
+            else:
+                _value(found, OUTPUT_VALUE, values["output_value"], policy)
+        documents = values.get("documents")
+        if documents is not None:
+            _documents(found, documents, policy)
     for name, value in values.get("attributes", {}).items():
         _put(found, name, value)
     return found
@@ -182,6 +208,20 @@ def _value(found: dict[str, Any], name: str, value: Any, policy: Policy) -> None
     kept = policy.value(value)
     if kept is not None:
         found[name], found[name.replace(".value", ".mime_type")] = kept
+
+
+def _text(found: dict[str, Any], name: str, value: Any, policy: Policy) -> None:
+    """A value as JSON text or as the text that it is, without saying which."""
+    kept = policy.value(value)
+    if kept is not None:
+        found[name] = kept[0]
+
+
+def _documents(found: dict[str, Any], documents: list[Document], policy: Policy) -> None:
+    """Ids and scores as the conventions want them; the texts too, which they have no place for."""
+    found[RETRIEVED] = policy.json([{"id": one.id, "score": one.score} for one in documents])
+    told = [{key: value for key, value in one._asdict().items() if value is not None} for one in documents]
+    _value(found, OUTPUT_VALUE, told, policy)
 
 
 def _put(found: dict[str, Any], name: str, value: Any) -> None:

@@ -205,7 +205,7 @@ class TracedAsyncIterator:
         return getattr(self._source, name)
 
 
-def _named(generator: Any, source: Any) -> Any:
+def named(generator: Any, source: Any) -> Any:
     """`generator` under the name of `source`, as it stands in messages and in debuggers."""
     generator.__name__, generator.__qualname__ = source.__name__, source.__qualname__
     return generator
@@ -213,7 +213,7 @@ def _named(generator: Any, source: Any) -> Any:
 
 def relay(source: Generator[Any, Any, Any], pieces: Pieces) -> Generator[Any, Any, Any]:
     """A generator in place of `source` that behaves as it does: send, throw, close, return value."""
-    return cast(Generator[Any, Any, Any], _named(_relay(source, pieces, pieces.operation.context), source))
+    return cast(Generator[Any, Any, Any], named(_relay(source, pieces, pieces.operation.context), source))
 
 
 def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -> Generator[Any, Any, Any]:
@@ -241,7 +241,7 @@ def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -
 
 def relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces) -> AsyncGenerator[Any, Any]:
     """An asynchronous generator in place of `source` that behaves as it does."""
-    return cast(AsyncGenerator[Any, Any], _named(_relay_async(source, pieces, pieces.operation.context), source))
+    return cast(AsyncGenerator[Any, Any], named(_relay_async(source, pieces, pieces.operation.context), source))
 
 
 async def _relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces, context: Context) -> AsyncGenerator[Any, Any]:

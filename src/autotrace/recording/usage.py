@@ -26,15 +26,17 @@ class ModelCall:
             OpenAI client makes) is another call, not another view of this one.
         is_open: False once the owner has ended: what comes later is a call of its own.
         contributions: What the calls beneath have learned, in order.
+        outcome: How the owner ended that neither succeeded nor failed.
     """
 
-    __slots__ = ("contributions", "framework", "is_open", "span")
+    __slots__ = ("contributions", "framework", "is_open", "outcome", "span")
 
     def __init__(self, span: Span, framework: str) -> None:
         self.span = span
         self.framework = framework
         self.is_open = True
         self.contributions: list[ResponseValues] = []
+        self.outcome: str | None = None
 
     def combined(self, own: ResponseValues) -> ResponseValues:
         """The owner's values, made exact by the contributions: several requests add up."""

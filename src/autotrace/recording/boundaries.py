@@ -1,0 +1,363 @@
+"""Where a run's context is current: around the framework's own functions that do a run's work.
+
+As in `calls.py` the framework is called once, as the program asked, and what comes back decides: a value, a coroutine,
+a generator. A context is current only while one of these runs, never across a `yield`. Nothing is recorded here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable, Iterable, Mapping
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, Protocol, cast
+
+from opentelemetry.context import Context, get_current
+
+from .current import enter, leave
+from .guard import guard
+from .mapping import Call, parameter_names
+from .runs import FAMILY, WAITING, Ended, Family, Run, Runs, Waiting
+from .streams import named
+from .suppression import is_suppressed
+
+Begun = Callable[[Call, Any, Callable[[Hashable], Run | None]], Run | Iterable[Run] | None]
+Follow = Callable[[Any, Any], None]
+
+
+class RunFunction(Protocol):
+    """What the host puts around a function that has to do with runs."""
+
+    enabled: bool
+
+
+class StartFunction:
+    """What the host puts around a function by whose call a framework says that runs have begun.
+
+    Args:
+        label: Names it in reports.
+        runs: The framework's runs.
+        describe: From the call, its result and the runs known so far to the runs that have begun.
+        function: The original, for its signature only.
+        settings: The plugin's own settings.
+        make_current: Whether the runs are current from here to their end.
+    """
+
+    def __init__(
+        self, label: str, runs: Runs, describe: Begun, function: Any, settings: Mapping[str, Any], make_current: bool
+    ) -> None:
+        self.enabled = True
+        self._make_current = make_current
+        self._label = label
+        self._runs = runs
+        self._describe = describe
+        self._settings = settings
+        self._parameters = parameter_names(function)
+        self._is_coroutine_function = inspect.iscoroutinefunction(function)
+
+    def __call__(
+        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Calls `wrapped`, then begins the runs."""
+        if not self.enabled:
+            return wrapped(*args, **kwargs)
+        if self._is_coroutine_function:
+            return self._awaited(wrapped, instance, args, kwargs)
+        result = wrapped(*args, **kwargs)
+        self._begin(instance, args, kwargs, result)
+        return result
+
+    async def _awaited(
+        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        result = await wrapped(*args, **kwargs)
+        self._begin(instance, args, kwargs, result)
+        return result
+
+    def _begin(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        runs = self._runs
+        try:
+            if is_suppressed(get_current(), runs.name):
+                return
+            begun = self._describe(Call(instance, args, kwargs, self._parameters, self._settings), result, runs.find)
+            if begun is not None:
+                for run in (begun,) if isinstance(begun, Run) else begun:
+                    runs.start(run, self._make_current)
+        except Exception as error:  # noqa: BLE001 (a plugin's function)
+            guard.report(f"{self._label}: start of a run", error)
+
+
+class EndFunction:
+    """What the host puts around a function by whose call a framework says that a run has ended.
+
+    Args:
+        label: Names it in reports.
+        runs: The framework's runs.
+        describe: From the call to the run's end.
+        function: The original, for its signature only.
+        settings: The plugin's own settings.
+        follow: Lets an operation end with the stream that its run gave back.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        runs: Runs,
+        describe: Callable[[Call], Ended | None],
+        function: Any,
+        settings: Mapping[str, Any],
+        follow: Follow,
+    ) -> None:
+        self.enabled = True
+        self._label = label
+        self._runs = runs
+        self._describe = describe
+        self._settings = settings
+        self._follow = follow
+        self._parameters = parameter_names(function)
+
+    def __call__(
+        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Ends the run, then calls `wrapped`: what the framework does to tell others is not the run's time."""
+        if self.enabled:
+            try:
+                ended = self._describe(Call(instance, args, kwargs, self._parameters, self._settings))
+                if ended is not None:
+                    self._end(ended)
+            except Exception as error:  # noqa: BLE001 (a plugin's function)
+                guard.report(f"{self._label}: end of a run", error)
+        return wrapped(*args, **kwargs)
+
+    def _end(self, ended: Ended) -> None:
+        operation = self._runs.end(ended)
+        if operation is not None:
+            try:
+                self._follow(operation, ended.stream)
+            except Exception:
+                operation.finish()
+                raise
+
+
+class CarryingFunction:
+    """What the host puts around a function that prepares a copied context for a run's work: ours goes with it.
+
+    Args:
+        label: Names it in reports.
+        runs: The framework's runs.
+        run: From a call to the id of the run.
+        function: The original, for its signature only.
+    """
+
+    def __init__(self, label: str, runs: Runs, run: Callable[[Call], Hashable], function: Any) -> None:
+        self.enabled = True
+        self._label = label
+        self._runs = runs
+        self._run = run
+        self._parameters = parameter_names(function)
+
+    def __call__(
+        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Calls `wrapped`, then makes the run's context current for what follows in this copied context."""
+        result = wrapped(*args, **kwargs)
+        if self.enabled:
+            try:
+                run = self._run(Call(instance, args, kwargs, self._parameters))
+                context = self._runs.context(run, get_current()) if run is not None else None
+                if context is not None:
+                    enter(context)  # for good: the context is a copy, made for this work alone
+            except Exception as error:  # noqa: BLE001 (a plugin's function)
+                guard.report(f"{self._label}: context of a run", error)
+        return result
+
+
+class BoundaryFunction:
+    """What the host puts around a function that does a run's work.
+
+    Args:
+        label: Names it in reports.
+        runs: The framework's runs.
+        function: The original, for its signature only.
+        settings: The plugin's own settings.
+        run: From a call to the id of the run whose work it does. None: the run that begins inside it.
+        values: From a call to what it tells of the run that begins inside it.
+        waits: Whether the run that begins inside becomes current for the rest of the call.
+        is_family: Whether all runs that begin inside the asynchronous generator which it returns end with that.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        runs: Runs,
+        function: Any,
+        settings: Mapping[str, Any],
+        *,
+        run: Callable[[Call], Hashable] | None,
+        values: Callable[[Call], Mapping[str, Any] | None] | None,
+        waits: bool,
+        is_family: bool,
+    ) -> None:
+        self.label = label
+        self.enabled = True
+        self.runs = runs
+        self.waits = waits
+        self.is_family = is_family
+        self._run = run
+        self._values = values
+        self._settings = settings
+        self._parameters = parameter_names(function)
+        self._is_coroutine_function = inspect.iscoroutinefunction(function)
+
+    def __call__(
+        self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Calls `wrapped` once, in the context of the run."""
+        if not self.enabled:
+            return wrapped(*args, **kwargs)
+        current = get_current()
+        if is_suppressed(current, self.runs.name):
+            return wrapped(*args, **kwargs)
+        passage = _Passage(self, Call(instance, args, kwargs, self._parameters, self._settings))
+        if self._is_coroutine_function:
+            return named(_called(wrapped, args, kwargs, passage), wrapped)
+        token = passage.enter()
+        try:
+            result = wrapped(*args, **kwargs)
+        finally:
+            leave(token)
+        kind = type(result)
+        if kind is GeneratorType and self.waits:
+            return named(_relay(result, passage), result)
+        if kind is AsyncGeneratorType and (self.waits or (self.is_family and FAMILY not in current)):
+            return self._relay_async(result, passage)
+        if kind is CoroutineType:
+            return named(_awaited(result, passage), result)
+        return result
+
+    def context(self, call: Call, current: Context) -> tuple[Context, Waiting | None]:
+        """What is current inside, and what waits there for a run to begin."""
+        try:
+            if self._run is not None:
+                run = self._run(call)
+                found = self.runs.context(run, current) if run is not None else None
+                return found if found is not None else current, None
+            values = self._values(call) if self._values is not None else None
+        except Exception as error:  # noqa: BLE001 (a plugin's function)
+            guard.report(f"{self.label}: boundary", error)
+            return current, None
+        if not self.waits:
+            return current, None
+        waiting = Waiting(self.runs, values)
+        return Context({**current, WAITING: waiting}), waiting
+
+    def _relay_async(self, source: AsyncGenerator[Any, Any], passage: _Passage) -> AsyncGenerator[Any, Any]:
+        family = Family() if self.is_family else None
+        passage.family = family
+        relayed = cast(AsyncGenerator[Any, Any], named(_relay_async(source, passage, family), source))
+        if family is not None:
+            # The interpreter calls this before the generator is handed to the event loop to be closed some time.
+            family.stream = weakref.ref(relayed, family.end)
+        return relayed
+
+
+class _Passage:
+    """One call of a boundary: what is current inside, from one resumption to the next."""
+
+    __slots__ = ("_boundary", "_call", "_context", "_is_first", "_waiting", "family")
+
+    def __init__(self, boundary: BoundaryFunction, call: Call) -> None:
+        self._boundary = boundary
+        self._call: Call | None = call
+        self._context: Context | None = None
+        self._waiting: Waiting | None = None
+        self._is_first = True
+        self.family: Family | None = None
+
+    def enter(self) -> Any:
+        """Makes the context inside the current one. Give the result to `leave`."""
+        context = self._context
+        if self._call is not None:
+            context, self._waiting = self._boundary.context(self._call, get_current())
+            self._context, self._call = context, None
+        elif self._waiting is not None and self._waiting.context is not None:
+            context = self._context = self._waiting.context
+        family = self.family
+        if family is not None and context is not None and context.get(FAMILY) is not family:
+            around = context.get(FAMILY)
+            family.around = around if isinstance(around, Family) else None
+            context = self._context = Context({**context, FAMILY: family})
+        return enter(cast(Context, context))
+
+    def piece(self) -> None:
+        """Something has come out: the first is told to a model's run."""
+        if self._is_first:
+            self._is_first = False
+            waiting = self._waiting
+            if waiting is not None and waiting.operation is not None:
+                waiting.operation.first_chunk(time.time_ns())
+
+
+async def _called(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], passage: _Passage) -> Any:
+    token = passage.enter()
+    try:
+        return await wrapped(*args, **kwargs)
+    finally:
+        leave(token)
+
+
+async def _awaited(coroutine: Coroutine[Any, Any, Any], passage: _Passage) -> Any:
+    token = passage.enter()
+    try:
+        return await coroutine
+    finally:
+        leave(token)
+
+
+def _relay(source: Generator[Any, Any, Any], passage: _Passage) -> Generator[Any, Any, Any]:
+    """A generator in place of `source` that behaves as it does: send, throw, close, return value."""
+    resume: Callable[[Any], Any] = source.send
+    value: Any = None
+    while True:
+        token = passage.enter()
+        try:
+            item = resume(value)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            leave(token)
+        passage.piece()
+        try:
+            value = yield item
+            resume = source.send
+        except BaseException as error:  # noqa: BLE001 (thrown in, a close among it, handed on to the source)
+            resume, value = source.throw, error
+
+
+async def _relay_async(
+    source: AsyncGenerator[Any, Any], passage: _Passage, family: Family | None
+) -> AsyncGenerator[Any, Any]:
+    """An asynchronous generator in place of `source` that behaves as it does."""
+    resume: Callable[[Any], Any] = source.asend
+    value: Any = None
+    while True:
+        token = passage.enter()
+        try:
+            item = await resume(value)
+        except StopAsyncIteration:
+            return
+        finally:
+            leave(token)
+        passage.piece()
+        try:
+            value = yield item
+            resume = source.asend
+        except GeneratorExit:
+            # Runs end first: the loop may be gone before the source has closed.
+            if family is not None:
+                family.end()
+            await source.aclose()
+            raise
+        except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on to the source)
+            resume, value = source.athrow, error

@@ -1,0 +1,282 @@
+"""Runs: what a framework reports itself, by functions that it calls when a step begins and when it ends.
+
+A run has an id and names the run that it lies in, so the tree is the framework's own, whichever thread or task a
+step runs in. Nothing is made current here: `boundaries.py` does that around the work itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Hashable, Mapping
+from contextvars import Token
+from dataclasses import dataclass
+from typing import Any, cast
+
+from opentelemetry.context import Context, get_current
+
+from .current import enter, leave
+from .guard import guard
+from .messages import RequestValues, ResponseValues
+from .recorder import Contribution, Operation, Recorder
+
+#: In OpenTelemetry's context: the id of the innermost run with a span; the boundary that waits for a run; the stream
+#: that all runs of it end with.
+RUN = "autotrace.run"
+WAITING = "autotrace.waiting"
+FAMILY = "autotrace.family"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that has begun, as a plugin describes it.
+
+    Example:
+        >>> Run("step-7", parent="graph-1", operation="execute_tool", values={"name": "search"}).parent
+        'graph-1'
+
+    Attributes:
+        id: The framework's own.
+        parent: The id of the run that it lies in; None for one that lies in none.
+        operation: `gen_ai.operation.name`; empty for a step that is none of the conventions'.
+        values: What is known so far. None: not worth a span, what runs inside belongs to the parent.
+        holder: An object that is gone when the run cannot end any more, such as the framework's own handle of it: the
+            run is then abandoned. None: its end is always reported.
+        note: Anything that the description of a later run wants to know of this one.
+    """
+
+    id: Hashable
+    parent: Hashable | None = None
+    operation: str = ""
+    values: RequestValues | None = None
+    holder: Any = None
+    note: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a run, as a plugin describes it.
+
+    Example:
+        >>> Ended("step-7", {"output_value": 42}).outcome is None
+        True
+
+    Attributes:
+        id: The run's.
+        values: What has become known.
+        error: What it failed with.
+        outcome: `cancelled`, `paused`, ...: an end that is neither success nor failure.
+        stream: What the run gave back and the user has yet to iterate, if it is of one of the instrumentation's
+            stream classes: the run then ends with it.
+    """
+
+    id: Hashable
+    values: ResponseValues | None = None
+    error: BaseException | None = None
+    outcome: str | None = None
+    stream: Any = None
+
+
+class Waiting:
+    """A boundary that waits for the run that begins inside it.
+
+    Attributes:
+        runs: Whose runs it waits for.
+        values: What it knows of that run.
+        operation: That run's, once it has begun.
+        context: Where the rest of the boundary belongs, once the run has begun.
+    """
+
+    __slots__ = ("context", "operation", "runs", "values")
+
+    def __init__(self, runs: Runs, values: Mapping[str, Any] | None) -> None:
+        self.runs = runs
+        self.values = values
+        self.operation: Operation | Contribution | None = None
+        self.context: Context | None = None
+
+
+class Family:
+    """The runs that began inside one stream, all of which end with it.
+
+    Attributes:
+        stream: A weak reference to the stream; its callback ends the family.
+        around: The family that the stream itself lies in.
+    """
+
+    __slots__ = ("_operations", "around", "stream")
+
+    def __init__(self) -> None:
+        self._operations: weakref.WeakSet[Operation] = weakref.WeakSet()
+        self.stream: weakref.ref[Any] | None = None
+        self.around: Family | None = None
+
+    def add(self, operation: Operation) -> None:
+        """Takes in a run."""
+        self._operations.add(operation)
+        if self.around is not None:
+            self.around.add(operation)
+
+    def end(self, _: object = None) -> None:
+        """Ends what is open, the innermost first."""
+        for operation in sorted(self._operations, key=lambda operation: operation.number, reverse=True):
+            operation.abandon("closed")
+
+
+class _Entry:
+    """A run that is open.
+
+    Attributes:
+        context: Where what runs inside belongs.
+        innermost: The id of the innermost run with a span in that context: this one's, or that of one around it.
+        handling: Identity of the exception that was being handled when it began: it says nothing of the run's end.
+        token: Restores what was current before the run, where it was made current.
+    """
+
+    __slots__ = ("context", "handling", "innermost", "operation", "reference", "run", "token")
+
+    def __init__(self, run: Run, operation: Operation | Contribution | None, context: Context) -> None:
+        # Neither content nor the holder: that would never be gone.
+        self.run = Run(run.id, run.parent, run.operation, note=run.note)
+        self.operation = operation
+        self.context = context
+        self.innermost = context.get(RUN)
+        self.handling = id(sys.exc_info()[1])
+        self.reference: weakref.ref[Any] | None = None
+        self.token: Token[Context] | None = None
+
+
+class Runs:
+    """The open runs of one framework.
+
+    Args:
+        recorder: The framework's.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._open: dict[Hashable, _Entry] = {}
+
+    @property
+    def name(self) -> str:
+        """The framework, as `autotrace.suppress` takes it."""
+        return self._recorder.name
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def find(self, run_id: Hashable) -> Run | None:
+        """The open run of that id."""
+        entry = self._open.get(run_id)
+        return entry.run if entry is not None else None
+
+    def context(self, run_id: Hashable, current: Context) -> Context | None:
+        """Where work of an open run belongs; None for an unknown run, and where `current` lies in it already."""
+        entry = self._open.get(run_id)
+        if entry is None or (entry.innermost is not None and current.get(RUN) == entry.innermost):
+            return None
+        return entry.context
+
+    def start(self, run: Run, make_current: bool = False) -> None:
+        """Begins a run; one that is made current is so until its end, where that comes in the same context."""
+        current = get_current()
+        known = self._open.get(run.id)
+        if known is not None:
+            self._say_again(known, run)
+            return
+        waiting = current.get(WAITING)
+        if not isinstance(waiting, Waiting) or waiting.runs is not self or waiting.context is not None:
+            waiting = None
+        elif run.values is not None and waiting.values:
+            run = _with(run, waiting.values)
+        context = self._place(run, current)
+        operation = None
+        if run.values is not None:
+            operation, context = self._begin(run, context)
+        entry = self._open[run.id] = _Entry(run, operation, context)
+        if run.holder is not None:
+            self._hold(entry, run.holder)
+        if waiting is not None:
+            waiting.context, waiting.operation = context, operation
+            enter(context)  # the boundary restores what was current before
+        elif make_current and context is not current:
+            entry.token = enter(context)
+
+    def end(self, ended: Ended) -> Operation | Contribution | None:
+        """Ends a run. The operation is given back where it goes on: with the stream that the run gave back."""
+        entry = self._open.pop(ended.id, None)
+        if entry is None:
+            return None
+        if entry.token is not None:
+            leave(entry.token)
+        operation = entry.operation
+        if operation is None:
+            return None
+        if ended.stream is not None:
+            if ended.values is not None:
+                operation.set(ended.values)
+            return operation
+        if ended.error is not None and ended.outcome is None:
+            operation.fail(ended.error, ended.values)
+        else:
+            operation.finish(ended.values, ended.outcome or _interruption(entry.handling))
+        return None
+
+    def end_all(self, outcome: str) -> None:
+        """Ends what is open: nobody will report its end any more."""
+        for run_id in list(self._open):
+            self.end(Ended(run_id, outcome=outcome))
+
+    def _place(self, run: Run, current: Context) -> Context:
+        """The context that a run begins in: the current one where that lies in its parent, else the parent's."""
+        parent = self._open.get(run.parent) if run.parent is not None else None
+        if parent is not None and (parent.innermost is None or current.get(RUN) != parent.innermost):
+            current = parent.context
+        if WAITING in current:
+            return Context({key: value for key, value in current.items() if key != WAITING})
+        return current
+
+    def _begin(self, run: Run, context: Context) -> tuple[Operation | Contribution, Context]:
+        operation = self._recorder.start(run.operation, run.values, parent=context)
+        family = context.get(FAMILY)
+        if isinstance(family, Family) and isinstance(operation, Operation):
+            family.add(operation)
+        return operation, Context({**operation.context, RUN: run.id})
+
+    def _say_again(self, entry: _Entry, run: Run) -> None:
+        """A framework that reports a run twice knows more the second time."""
+        if entry.operation is not None and run.values is not None:
+            self._recorder.add(entry.operation, run.operation, run.values)
+
+    def _hold(self, entry: _Entry, holder: Any) -> None:
+        opened, run_id = self._open, entry.run.id
+
+        def gone(reference: object) -> None:
+            found = opened.get(run_id)
+            if found is not None and found.reference is reference:
+                del opened[run_id]
+                if found.operation is not None:
+                    _abandon(found.operation)
+
+        try:
+            entry.reference = weakref.ref(holder, gone)
+        except TypeError:  # its end has to be reported, then
+            return
+
+
+def _with(run: Run, values: Mapping[str, Any]) -> Run:
+    known = cast(RequestValues, {**(run.values or {}), **values})
+    return Run(run.id, run.parent, str(values.get("operation") or run.operation), known, run.holder, run.note)
+
+
+def _abandon(operation: Operation | Contribution) -> None:
+    try:
+        operation.abandon("abandoned")
+    except Exception as error:  # noqa: BLE001 (the interpreter may be half gone)
+        guard.report("end of an abandoned run", error)
+
+
+def _interruption(handling: int) -> str | None:
+    """`closed` for a run that ends well only because its stream is being closed."""
+    error = sys.exc_info()[1]
+    return "closed" if isinstance(error, GeneratorExit) and id(error) != handling else None
