@@ -178,8 +178,12 @@ class TracedFramework:
             return
         owner, name = resolve(target.module, target.target)
 
+        # A class that has a target of its own is left to that.
+        named = {known.target for known in self._targets if isinstance(known, Boundary) and not known.subclasses}
+
         def wrap(kind: type) -> None:
-            self._wrap(target, kind.__module__, f"{kind.__qualname__}.{name}", kind)
+            if f"{kind.__qualname__}.{name}" not in named:
+                self._wrap(target, kind.__module__, f"{kind.__qualname__}.{name}", kind)
 
         self._descendants.append(Descendants(owner, name, wrap))
 

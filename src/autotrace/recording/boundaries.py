@@ -19,7 +19,7 @@ from .current import enter, leave
 from .guard import guard
 from .mapping import Call, parameter_names
 from .runs import FAMILY, WAITING, Ended, Family, Run, Runs, Waiting
-from .streams import named
+from .streams import first_step, named
 from .suppression import is_suppressed
 
 Begun = Callable[[Call, Any, Callable[[Hashable], Run | None]], Run | Iterable[Run] | None]
@@ -209,6 +209,8 @@ class BoundaryFunction:
         self._settings = settings
         self._parameters = parameter_names(function)
         self._is_coroutine_function = inspect.iscoroutinefunction(function)
+        # Calling one does nothing yet: its work begins when it is first resumed, wherever that is.
+        self._is_generator_function = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
     def __call__(
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -222,11 +224,14 @@ class BoundaryFunction:
         passage = _Passage(self, Call(instance, args, kwargs, self._parameters, self._settings))
         if self._is_coroutine_function:
             return named(_called(wrapped, args, kwargs, passage), wrapped)
-        token = passage.enter()
-        try:
+        if self._is_generator_function:
             result = wrapped(*args, **kwargs)
-        finally:
-            leave(token)
+        else:
+            token = passage.enter()
+            try:
+                result = wrapped(*args, **kwargs)
+            finally:
+                leave(token)
         kind = type(result)
         if kind is GeneratorType and self.waits:
             return named(_relay(result, passage), result)
@@ -280,14 +285,13 @@ class _Passage:
         context = self._context
         if self._call is not None:
             context, self._waiting = self._boundary.context(self._call, get_current())
+            if self.family is not None:
+                around = context.get(FAMILY)
+                self.family.around = around if isinstance(around, Family) else None
+                context = Context({**context, FAMILY: self.family})
             self._context, self._call = context, None
         elif self._waiting is not None and self._waiting.context is not None:
             context = self._context = self._waiting.context
-        family = self.family
-        if family is not None and context is not None and context.get(FAMILY) is not family:
-            around = context.get(FAMILY)
-            family.around = around if isinstance(around, Family) else None
-            context = self._context = Context({**context, FAMILY: family})
         return enter(cast(Context, context))
 
     def piece(self) -> None:
@@ -339,7 +343,7 @@ async def _relay_async(
     source: AsyncGenerator[Any, Any], passage: _Passage, family: Family | None
 ) -> AsyncGenerator[Any, Any]:
     """An asynchronous generator in place of `source` that behaves as it does."""
-    resume: Callable[[Any], Any] = source.asend
+    resume: Callable[[Any], Any] = first_step(source)
     value: Any = None
     while True:
         token = passage.enter()

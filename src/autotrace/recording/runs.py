@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import Token
 from dataclasses import dataclass
 from typing import Any, cast
@@ -39,7 +39,9 @@ class Run:
         id: The framework's own.
         parent: The id of the run that it lies in; None for one that lies in none.
         operation: `gen_ai.operation.name`; empty for a step that is none of the conventions'.
-        values: What is known so far. None: not worth a span, what runs inside belongs to the parent.
+        values: What is known so far, or a function that tells it when it is wanted. None: not worth a span, what runs
+            inside belongs to the parent.
+        is_hidden: Not worth a span either, unless the boundary that waits for it has something to tell of it.
         holder: An object that is gone when the run cannot end any more, such as the framework's own handle of it: the
             run is then abandoned. None: its end is always reported.
         note: Anything that the description of a later run wants to know of this one.
@@ -48,7 +50,8 @@ class Run:
     id: Hashable
     parent: Hashable | None = None
     operation: str = ""
-    values: RequestValues | None = None
+    values: RequestValues | Callable[[], RequestValues] | None = None
+    is_hidden: bool = False
     holder: Any = None
     note: Any = None
 
@@ -63,7 +66,7 @@ class Ended:
 
     Attributes:
         id: The run's.
-        values: What has become known.
+        values: What has become known, or a function that tells it when it is wanted.
         error: What it failed with.
         outcome: `cancelled`, `paused`, ...: an end that is neither success nor failure.
         stream: What the run gave back and the user has yet to iterate, if it is of one of the instrumentation's
@@ -71,7 +74,7 @@ class Ended:
     """
 
     id: Hashable
-    values: ResponseValues | None = None
+    values: ResponseValues | Callable[[], ResponseValues | None] | None = None
     error: BaseException | None = None
     outcome: str | None = None
     stream: Any = None
@@ -187,12 +190,11 @@ class Runs:
         waiting = current.get(WAITING)
         if not isinstance(waiting, Waiting) or waiting.runs is not self or waiting.context is not None:
             waiting = None
-        elif run.values is not None and waiting.values:
-            run = _with(run, waiting.values)
+        values = _values_of(run, waiting.values if waiting is not None else None)
         context = self._place(run, current)
         operation = None
-        if run.values is not None:
-            operation, context = self._begin(run, context)
+        if values is not None:
+            operation, context = self._begin(run, values, context)
         entry = self._open[run.id] = _Entry(run, operation, context)
         if run.holder is not None:
             self._hold(entry, run.holder)
@@ -212,14 +214,19 @@ class Runs:
         operation = entry.operation
         if operation is None:
             return None
+        values: ResponseValues | None = None
+        try:
+            values = ended.values() if callable(ended.values) else ended.values
+        except Exception as error:  # noqa: BLE001 (a plugin's function)
+            guard.report(f"{self.name}: end of a run", error)
         if ended.stream is not None:
-            if ended.values is not None:
-                operation.set(ended.values)
+            if values is not None:
+                operation.set(values)
             return operation
         if ended.error is not None and ended.outcome is None:
-            operation.fail(ended.error, ended.values)
+            operation.fail(ended.error, values)
         else:
-            operation.finish(ended.values, ended.outcome or _interruption(entry.handling))
+            operation.finish(values, ended.outcome or _interruption(entry.handling))
         return None
 
     def end_all(self, outcome: str) -> None:
@@ -236,8 +243,8 @@ class Runs:
             return Context({key: value for key, value in current.items() if key != WAITING})
         return current
 
-    def _begin(self, run: Run, context: Context) -> tuple[Operation | Contribution, Context]:
-        operation = self._recorder.start(run.operation, run.values, parent=context)
+    def _begin(self, run: Run, values: RequestValues, context: Context) -> tuple[Operation | Contribution, Context]:
+        operation = self._recorder.start(run.operation, values, parent=context)
         family = context.get(FAMILY)
         if isinstance(family, Family) and isinstance(operation, Operation):
             family.add(operation)
@@ -245,8 +252,9 @@ class Runs:
 
     def _say_again(self, entry: _Entry, run: Run) -> None:
         """A framework that reports a run twice knows more the second time."""
-        if entry.operation is not None and run.values is not None:
-            self._recorder.add(entry.operation, run.operation, run.values)
+        values = _values_of(run, None)
+        if entry.operation is not None and values is not None:
+            self._recorder.add(entry.operation, run.operation, values)
 
     def _hold(self, entry: _Entry, holder: Any) -> None:
         opened, run_id = self._open, entry.run.id
@@ -264,9 +272,13 @@ class Runs:
             return
 
 
-def _with(run: Run, values: Mapping[str, Any]) -> Run:
-    known = cast(RequestValues, {**(run.values or {}), **values})
-    return Run(run.id, run.parent, str(values.get("operation") or run.operation), known, run.holder, run.note)
+def _values_of(run: Run, told: Mapping[str, Any] | None) -> RequestValues | None:
+    """What is known of a run, by itself and by the boundary that waits for it; None for one that has no span."""
+    values = run.values
+    if values is None or (run.is_hidden and not told):
+        return None
+    known = values() if callable(values) else values
+    return cast(RequestValues, {**known, **told}) if told else known
 
 
 def _abandon(operation: Operation | Contribution) -> None:

@@ -7,6 +7,7 @@ stream has ended, so that a piece costs the traced program next to nothing.
 
 from __future__ import annotations
 
+import sys
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -244,8 +245,26 @@ def relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces) -> AsyncGenera
     return cast(AsyncGenerator[Any, Any], named(_relay_async(source, pieces, pieces.operation.context), source))
 
 
+def first_step(source: AsyncGenerator[Any, Any]) -> Callable[[Any], Any]:
+    """`source.asend` for its first step: the event loop gets to know the generator in its place alone.
+
+    A loop that ends closes every generator that it knows, all at the same time: it would close the source while that
+    is being closed by the one that stands for it.
+    """
+
+    def step(value: Any) -> Any:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            return source.asend(value)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    return step
+
+
 async def _relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces, context: Context) -> AsyncGenerator[Any, Any]:
-    resume: Callable[[Any], Any] = source.asend
+    resume: Callable[[Any], Any] = first_step(source)
     value: Any = None
     while True:
         token = enter(context)

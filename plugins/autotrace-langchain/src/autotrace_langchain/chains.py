@@ -1,0 +1,109 @@
+"""Chain runs: everything in LangChain and LangGraph that is neither a model, nor a tool, nor a retriever."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+from autotrace import Call, Ended, RequestValues, ResponseValues, Run
+
+from .conversation import message, messages
+from .values import shown
+
+#: Names that LangChain gives to what holds other steps together: they say nothing of what is done.
+_PLUMBING = re.compile(
+    r"Runnable(Sequence|Parallel|Assign|Passthrough|Pick|Lambda|Generator|Binding|WithFallbacks|Retry|Branch|Each|Seq"
+    r"|Callable|WithMessageHistory|Map)\b.*"
+    r"|(ChannelWrite|ChannelRead|Branch|_?write|branch:|Prompt|StateModifier|RunnableConfigurable|_?identity)\b.*"
+    r"|<lambda>|_?call_runnable|__start__|insert_history|check_sync_or_async|load_history"
+)
+#: Marks the run of a graph's node, for what runs inside.
+NODE = "node"
+
+Find = Callable[[Hashable], Run | None]
+
+
+def started(call: Call, manager: Any, find: Find) -> Run:
+    """A chain run that has begun."""
+    name = str(call.kwargs.get("name") or _own_name(call.argument("serialized")) or "chain")
+    tags, metadata = call.instance.tags, call.instance.metadata
+    is_node = metadata.get("langgraph_node") == name and any(tag.startswith("graph:step:") for tag in tags)
+    parent = manager.parent_run_id
+    is_full = call.settings.get("detail") == "full"
+    hidden = not is_full and (
+        call.kwargs.get("run_type") in ("prompt", "parser")
+        or "langsmith:hidden" in tags
+        or (parent is not None and not is_node and _is_plumbing(name, find(parent)))
+    )
+    is_root = parent is None
+
+    def values() -> RequestValues:
+        return _request(name, metadata, call.argument("inputs"), is_root)
+
+    return Run(
+        manager.run_id,
+        parent=parent,
+        operation=_operation(name, metadata) if is_root else "",
+        values=values,
+        is_hidden=hidden,
+        holder=manager,
+        note=NODE if is_node else None,
+    )
+
+
+def ended(call: Call) -> Ended:
+    """A chain run that has ended well."""
+    outputs = call.argument("outputs")
+    is_paused = isinstance(outputs, dict) and "__interrupt__" in outputs
+    return Ended(call.instance.run_id, lambda: _response(outputs), outcome="paused" if is_paused else None)
+
+
+def _own_name(serialized: Any) -> str | None:
+    if not isinstance(serialized, Mapping):
+        return None
+    path = serialized.get("id")
+    return serialized.get("name") or (path[-1] if isinstance(path, list) and path else None)
+
+
+def _is_plumbing(name: str, parent: Run | None) -> bool:
+    """Whether a step says nothing by itself. The steps of a node are the node, its writes and its branches."""
+    return (parent is not None and parent.note == NODE) or _PLUMBING.fullmatch(name) is not None
+
+
+def _operation(name: str, metadata: Mapping[str, Any]) -> str:
+    is_agent = name == "AgentExecutor" or metadata.get("ls_integration") == "langchain_create_agent"
+    return "invoke_agent" if is_agent else "invoke_workflow"
+
+
+def _request(name: str, metadata: Mapping[str, Any], inputs: Any, is_root: bool) -> RequestValues:
+    found: RequestValues = {"name": name}
+    thread = metadata.get("thread_id")
+    if is_root and thread is not None:
+        found["session"] = str(thread)
+    if isinstance(metadata.get("langgraph_node"), str):
+        found["attributes"] = {
+            "autotrace.langgraph.node": metadata["langgraph_node"],
+            "autotrace.langgraph.step": metadata.get("langgraph_step"),
+        }
+    said = messages(inputs.get("messages")) if isinstance(inputs, dict) else None
+    if said:
+        found["input"] = said
+        inputs = {key: value for key, value in inputs.items() if key != "messages"}
+        if not inputs:
+            return found
+    found["input_value"] = shown(inputs)
+    return found
+
+
+def _response(outputs: Any) -> ResponseValues:
+    if isinstance(outputs, dict) and isinstance(outputs.get("messages"), list) and outputs["messages"]:
+        # The whole conversation so far: what is new is its last word.
+        last = message(outputs["messages"][-1])
+        if last is not None and last.role == "assistant":
+            rest = {key: value for key, value in outputs.items() if key != "messages"}
+            return {"output": [last], "output_value": shown(rest)} if rest else {"output": [last]}
+    last = message(outputs)
+    if last is not None:
+        return {"output": [last]}
+    return {"output_value": shown(outputs)} if outputs is not None else {}
