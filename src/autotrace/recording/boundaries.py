@@ -206,6 +206,8 @@ class BoundaryFunction:
         self.is_family = is_family
         self._run = run
         self._values = values
+        #: It does not matter what is current inside.
+        self._is_bare = is_family and not waits and run is None
         self._settings = settings
         self._parameters = parameter_names(function)
         self._is_coroutine_function = inspect.iscoroutinefunction(function)
@@ -224,38 +226,41 @@ class BoundaryFunction:
         passage = _Passage(self, Call(instance, args, kwargs, self._parameters, self._settings))
         if self._is_coroutine_function:
             return named(_called(wrapped, args, kwargs, passage), wrapped)
-        if self._is_generator_function:
+        if self._is_generator_function or self._is_bare:
             result = wrapped(*args, **kwargs)
         else:
             token = passage.enter()
             try:
                 result = wrapped(*args, **kwargs)
+            except BaseException as error:
+                passage.interrupted(error)
+                raise
             finally:
                 leave(token)
         kind = type(result)
-        if kind is GeneratorType and self.waits:
+        if kind is GeneratorType and not self._is_bare:
             return named(_relay(result, passage), result)
-        if kind is AsyncGeneratorType and (self.waits or (self.is_family and FAMILY not in current)):
+        if kind is AsyncGeneratorType and not (self._is_bare and FAMILY in current):
             return self._relay_async(result, passage)
-        if kind is CoroutineType:
+        if kind is CoroutineType and not self._is_bare:
             return named(_awaited(result, passage), result)
         return result
 
-    def context(self, call: Call, current: Context) -> tuple[Context, Waiting | None]:
-        """What is current inside, and what waits there for a run to begin."""
+    def inside(self, call: Call, current: Context) -> tuple[Context, Hashable, Waiting | None]:
+        """What is current inside: the context, the run whose work is done, and what waits there for a run to begin."""
         try:
             if self._run is not None:
                 run = self._run(call)
                 found = self.runs.context(run, current) if run is not None else None
-                return found if found is not None else current, None
+                return found if found is not None else current, run, None
             values = self._values(call) if self._values is not None else None
         except Exception as error:  # noqa: BLE001 (a plugin's function)
             guard.report(f"{self.label}: boundary", error)
-            return current, None
+            return current, None, None
         if not self.waits:
-            return current, None
+            return current, None, None
         waiting = Waiting(self.runs, values)
-        return Context({**current, WAITING: waiting}), waiting
+        return Context({**current, WAITING: waiting}), None, waiting
 
     def _relay_async(self, source: AsyncGenerator[Any, Any], passage: _Passage) -> AsyncGenerator[Any, Any]:
         family = Family() if self.is_family else None
@@ -270,13 +275,14 @@ class BoundaryFunction:
 class _Passage:
     """One call of a boundary: what is current inside, from one resumption to the next."""
 
-    __slots__ = ("_boundary", "_call", "_context", "_is_first", "_waiting", "family")
+    __slots__ = ("_boundary", "_call", "_context", "_is_first", "_run", "_waiting", "family")
 
     def __init__(self, boundary: BoundaryFunction, call: Call) -> None:
         self._boundary = boundary
         self._call: Call | None = call
         self._context: Context | None = None
         self._waiting: Waiting | None = None
+        self._run: Hashable = None
         self._is_first = True
         self.family: Family | None = None
 
@@ -284,7 +290,7 @@ class _Passage:
         """Makes the context inside the current one. Give the result to `leave`."""
         context = self._context
         if self._call is not None:
-            context, self._waiting = self._boundary.context(self._call, get_current())
+            context, self._run, self._waiting = self._boundary.inside(self._call, get_current())
             if self.family is not None:
                 around = context.get(FAMILY)
                 self.family.around = around if isinstance(around, Family) else None
@@ -293,6 +299,11 @@ class _Passage:
         elif self._waiting is not None and self._waiting.context is not None:
             context = self._context = self._waiting.context
         return enter(cast(Context, context))
+
+    def interrupted(self, error: BaseException) -> None:
+        """The work was cancelled: a framework may not report that, or only when nobody waits for it any more."""
+        if not isinstance(error, Exception) and self._run is not None:
+            self._boundary.runs.end(Ended(self._run, error=error))
 
     def piece(self) -> None:
         """Something has come out: the first is told to a model's run."""
@@ -307,6 +318,9 @@ async def _called(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     token = passage.enter()
     try:
         return await wrapped(*args, **kwargs)
+    except BaseException as error:
+        passage.interrupted(error)
+        raise
     finally:
         leave(token)
 
@@ -315,6 +329,9 @@ async def _awaited(coroutine: Coroutine[Any, Any, Any], passage: _Passage) -> An
     token = passage.enter()
     try:
         return await coroutine
+    except BaseException as error:
+        passage.interrupted(error)
+        raise
     finally:
         leave(token)
 

@@ -63,6 +63,7 @@ def _boundaries() -> Iterator[RunContext | Boundary]:
     for prefix in ("", "a"):
         yield Boundary(chat, f"BaseChatModel._{prefix}generate_with_cache", run=runs.of_manager)
         yield Boundary(chat, f"BaseChatModel.{prefix}stream", waits=True, is_family=True)
+        yield Boundary(chat, f"BaseChatModel._{prefix}iter_v2_events", run=runs.of_manager, optional=True)
         yield Boundary(text, f"BaseLLM._{prefix}generate_helper", run=runs.of_managers)
         yield Boundary(text, f"BaseLLM.{prefix}stream", waits=True, is_family=True)
         yield Boundary("langchain_core.retrievers", f"BaseRetriever.{prefix}invoke", waits=True)
