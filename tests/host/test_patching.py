@@ -295,3 +295,27 @@ def test_subclass_that_calls_its_base(spans: Collected) -> None:
     autotrace.autolog()
     assert Mine().search("hi") == ["hi!"]
     assert spans.one().attributes["input.value"] == "hi!"
+
+
+def test_a_class_of_two_names(spans: Collected) -> None:
+    """A class that two modules hold is patched once (law L28)."""
+    import acme
+    import acme.client
+
+    from autotrace import Instrumentation, Patch
+    from autotrace.config import Config
+    from autotrace.host.tracing import TracedFramework
+
+    activation.active().reset()
+    patches = tuple(
+        Patch(module, "Client.search", operation="retrieval", request=lambda call: {})
+        for module in ("acme", "acme.client")
+    )
+    traced = TracedFramework(Instrumentation("twice", patches=patches), "1", [])
+    traced.switch_on(Config(), spans.provider)
+    try:
+        assert acme.Client().search("hi") == ["hi"]
+    finally:
+        traced.switch_off()
+    assert len(spans.finished) == 1
+    assert not isinstance(vars(acme.client.Client)["search"], wrapt.FunctionWrapper)

@@ -392,3 +392,31 @@ def test_two_threads_end_one_stream_once(acme: Any, spans: Collected) -> None:
         for thread in threads:
             thread.join()
     assert len(spans.finished) == 50
+
+
+@pytest.mark.parametrize("end", ["close", "throw"])
+def test_what_a_generator_holds_is_let_go(spans: Collected, replaced: Any, end: str) -> None:
+    """A generator that is closed lets go of what it holds at once: no collection has to come by."""
+    released: list[bool] = []
+
+    def inner() -> Any:
+        try:
+            yield "one"
+        finally:
+            released.append(True)
+
+    def words(self: Any, prompt: str) -> Any:
+        yield from (word for word in inner())
+
+    gc.disable()
+    try:
+        generator = replaced(words)("hi")
+        next(generator)
+        if end == "close":
+            generator.close()
+        else:
+            with pytest.raises(GeneratorExit):
+                generator.throw(GeneratorExit())
+        assert released == [True]
+    finally:
+        gc.enable()

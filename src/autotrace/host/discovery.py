@@ -203,4 +203,10 @@ class Host:
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""
-        return [status for plugin in self.discover() for status in plugin.statuses()]
+        # A plugin that several modules wake is shown once: as that of the one that has woken it.
+        shown: dict[tuple[str, str], InstalledPlugin] = {}
+        for plugin in self.discover():
+            key = plugin.distribution, plugin.entry.value
+            if key not in shown or (plugin.frameworks and not shown[key].frameworks):
+                shown[key] = plugin
+        return [status for plugin in shown.values() for status in plugin.statuses()]

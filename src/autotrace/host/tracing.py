@@ -66,8 +66,8 @@ class TracedFramework:
 
     @property
     def others(self) -> list[str]:
-        """Other tools that have wrapped the same functions."""
-        return sorted({name for patch in self._applied for name in patch.others()})
+        """Other tools that have wrapped the same functions; the framework's own wrappers are none."""
+        return sorted({name for patch in self._applied for name in patch.others()} - self.modules)
 
     def switch_on(self, config: Config, provider: TracerProvider) -> list[ConfigError]:
         """Starts tracing, or takes over changed settings. Returns what could not be used of them."""
@@ -91,7 +91,7 @@ class TracedFramework:
         self.is_on = False
         for function in self._functions:
             function.enabled = False
-        for descendants in self._descendants:
+        for descendants in reversed(self._descendants):
             descendants.ignore()
         for patch in reversed(list(self._applied)):
             with guard(f"{self.instrumentation.name}: restoring {patch.label}"):
@@ -189,7 +189,10 @@ class TracedFramework:
 
     def _wrap(self, target: Patch | Event | RunTarget, module: str, name: str, owner: type | None = None) -> None:
         label = f"{self.instrumentation.name}: {module}.{name}"
-        original = inspect.getattr_static(*((owner, name.rpartition(".")[2]) if owner else resolve(module, name)))
+        holder, attribute = (owner, name.rpartition(".")[2]) if owner else resolve(module, name)
+        original = inspect.getattr_static(holder, attribute)
+        if isinstance(holder, type) and getattr(original, "_self_wrapper", None) in self._functions:
+            return  # a class that goes by several modules' names
         function = self._function(label, target, getattr(original, "__func__", original))  # a static or class method
         self._applied[AppliedPatch(module, name, function, owner)] = target
         self._functions.append(function)

@@ -257,7 +257,7 @@ class BoundaryFunction:
         except Exception as error:  # noqa: BLE001 (a plugin's function)
             guard.report(f"{self.label}: boundary", error)
             return current, None, None
-        if not self.waits:
+        if not self.waits and not values:
             return current, None, None
         waiting = Waiting(self.runs, values)
         return Context({**current, WAITING: waiting}), None, waiting
@@ -348,6 +348,7 @@ def _relay(source: Generator[Any, Any, Any], passage: _Passage) -> Generator[Any
             return stop.value
         finally:
             leave(token)
+            value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
         passage.piece()
         try:
             value = yield item
@@ -370,6 +371,7 @@ async def _relay_async(
             return
         finally:
             leave(token)
+            value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
         passage.piece()
         try:
             value = yield item

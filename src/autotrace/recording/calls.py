@@ -200,7 +200,15 @@ def follow_stream(stream: Any, pieces: Pieces, classes: Iterable[tuple[type, str
             source = getattr(stream, attribute, None)
             if source is None:
                 continue
-            follow = TracedAsyncIterator if hasattr(source, "__anext__") else watch
-            setattr(stream, attribute, follow(source, pieces))
+            setattr(stream, attribute, _followed(source, pieces, attribute))
             return True
     return False
+
+
+def _followed(source: Any, pieces: Pieces, attribute: str) -> Any:
+    """What stands for the iterator that a stream object holds. A generator that users see stays one."""
+    if not attribute.startswith("_") and type(source) is GeneratorType:
+        return relay(source, pieces)
+    if not attribute.startswith("_") and type(source) is AsyncGeneratorType:
+        return relay_async(source, pieces)
+    return TracedAsyncIterator(source, pieces) if hasattr(source, "__anext__") else watch(source, pieces)

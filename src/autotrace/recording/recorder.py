@@ -123,11 +123,11 @@ class Recorder:
             state.update(Labels(session), None)  # whose trace it is, a framework says beneath the trace's first span
         return Operation(self, span, Context(inner), started, model_call, operation)
 
-    def add(self, operation: Operation | Contribution, name: str, values: RequestValues) -> None:
+    def add(self, operation: Operation | Contribution, values: RequestValues) -> None:
         """Says more, or otherwise, of what an open operation began with."""
-        if isinstance(operation, Operation):
+        if isinstance(operation, Operation) and operation.is_open:
             provider = values.get("provider") or self.provider
-            operation.span.set_attributes(semconv.request_attributes(name, provider, values, self.policy))
+            operation.span.set_attributes(semconv.request_attributes(operation.kind, provider, values, self.policy))
 
 
 class Operation:
@@ -136,11 +136,12 @@ class Operation:
     Attributes:
         span: Its OpenTelemetry span.
         context: The context in which its work should run.
+        kind: Its `gen_ai.operation.name`; empty for a step that is none of the conventions'.
     """
 
     __slots__ = (
-        *("__weakref__", "_key", "_kind", "_model_call", "_pid", "_recorder", "_started", "_values"),
-        *("context", "span"),
+        *("__weakref__", "_key", "_model_call", "_pid", "_recorder", "_started", "_values"),
+        *("context", "kind", "span"),
     )
 
     def __init__(
@@ -152,7 +153,7 @@ class Operation:
         model_call: usage.ModelCall | None,
         kind: str,
     ) -> None:
-        self._kind = kind
+        self.kind = kind
         self.span = span
         self.context = context
         self._recorder = recorder
@@ -179,7 +180,8 @@ class Operation:
 
     def first_chunk(self, time_ns: int) -> None:
         """The time at which the first chunk of a stream arrived."""
-        self.span.set_attribute(semconv.TIME_TO_FIRST_CHUNK, (time_ns - self._started) / 1e9)
+        if self._key in _open:
+            self.span.set_attribute(semconv.TIME_TO_FIRST_CHUNK, (time_ns - self._started) / 1e9)
 
     def event(self, name: str, attributes: Mapping[str, Any]) -> None:
         """Something that happened on the way, such as a retry."""
@@ -224,7 +226,7 @@ class Operation:
             elif "usage" in values:
                 # Tokens stand on model calls alone: a retrieved reply, an agent's total would count them again.
                 values = {**values, "usage": None}
-            found = semconv.response_attributes(values, self._recorder.policy, self._kind)
+            found = semconv.response_attributes(values, self._recorder.policy, self.kind)
             if type(span) is RecordedSpan:
                 span.set_known(found)
             else:

@@ -20,8 +20,8 @@ from .guard import guard
 from .messages import RequestValues, ResponseValues
 from .recorder import Contribution, Operation, Recorder
 
-#: In OpenTelemetry's context: the id of the innermost run with a span; the boundary that waits for a run; the stream
-#: that all runs of it end with.
+#: In OpenTelemetry's context: the id of the innermost run with a span (or of the outermost, where none has); the
+#: boundary that waits for a run; the stream that all runs of it end with.
 RUN = "autotrace.run"
 WAITING = "autotrace.waiting"
 FAMILY = "autotrace.family"
@@ -41,7 +41,7 @@ class Run:
         operation: `gen_ai.operation.name`; empty for a step that is none of the conventions'.
         values: What is known so far, or a function that tells it when it is wanted. None: not worth a span, what runs
             inside belongs to the parent.
-        is_hidden: Not worth a span either, unless the boundary that waits for it has something to tell of it.
+        is_hidden: Not worth a span either, unless the boundary that waits for it knows which operation it is.
         holder: An object that is gone when the run cannot end any more, such as the framework's own handle of it: the
             run is then abandoned. None: its end is always reported.
         note: Anything that the description of a later run wants to know of this one.
@@ -71,6 +71,9 @@ class Ended:
         outcome: `cancelled`, `paused`, ...: an end that is neither success nor failure.
         stream: What the run gave back and the user has yet to iterate, if it is of one of the instrumentation's
             stream classes: the run then ends with it.
+        until: The id of a run that goes on in the background, such as one that writes down the answer: this one ends
+            with it, with what is told of its end; at once, and as told here, if it is not open any more.
+        began: What it began with, where the framework knows that only now, or a function that tells it.
     """
 
     id: Hashable
@@ -78,6 +81,8 @@ class Ended:
     error: BaseException | None = None
     outcome: str | None = None
     stream: Any = None
+    until: Hashable | None = None
+    began: RequestValues | Callable[[], RequestValues | None] | None = None
 
 
 class Waiting:
@@ -107,21 +112,26 @@ class Family:
         around: The family that the stream itself lies in.
     """
 
-    __slots__ = ("_operations", "around", "stream")
+    __slots__ = ("_is_over", "_operations", "around", "stream")
 
     def __init__(self) -> None:
         self._operations: weakref.WeakSet[Operation] = weakref.WeakSet()
         self.stream: weakref.ref[Any] | None = None
         self.around: Family | None = None
+        self._is_over = False
 
     def add(self, operation: Operation) -> None:
-        """Takes in a run."""
+        """Takes in a run. One that begins although the stream was left (its task is not cancelled yet) ends at once."""
+        if self._is_over:
+            operation.abandon("closed")
+            return
         self._operations.add(operation)
         if self.around is not None:
             self.around.add(operation)
 
     def end(self, _: object = None) -> None:
         """Ends what is open, the innermost first."""
+        self._is_over = True
         for operation in sorted(self._operations, key=lambda operation: operation.number, reverse=True):
             operation.abandon("closed")
 
@@ -131,22 +141,26 @@ class _Entry:
 
     Attributes:
         context: Where what runs inside belongs.
-        innermost: The id of the innermost run with a span in that context: this one's, or that of one around it.
+        innermost: The id of the innermost run with a span in that context: this one's, or that of one around it; of the
+            outermost where none has.
         handling: Identity of the exception that was being handled when it began: it says nothing of the run's end.
         token: Restores what was current before the run, where it was made current.
+        others: Runs that end with this one.
     """
 
-    __slots__ = ("context", "handling", "innermost", "operation", "reference", "run", "token")
+    __slots__ = ("context", "handling", "innermost", "operation", "others", "reference", "run", "token")
 
     def __init__(self, run: Run, operation: Operation | Contribution | None, context: Context) -> None:
         # Neither content nor the holder: that would never be gone.
-        self.run = Run(run.id, run.parent, run.operation, note=run.note)
+        is_bare = run.values is None and run.holder is None
+        self.run = run if is_bare else Run(run.id, run.parent, run.operation, note=run.note)
         self.operation = operation
         self.context = context
         self.innermost = context.get(RUN)
         self.handling = id(sys.exc_info()[1])
         self.reference: weakref.ref[Any] | None = None
         self.token: Token[Context] | None = None
+        self.others: list[Operation | Contribution] | None = None
 
 
 class Runs:
@@ -195,6 +209,8 @@ class Runs:
         operation = None
         if values is not None:
             operation, context = self._begin(run, values, context)
+        elif RUN not in context:
+            context = Context({**context, RUN: run.id})  # by which what runs inside is known to lie in it
         entry = self._open[run.id] = _Entry(run, operation, context)
         if run.holder is not None:
             self._hold(entry, run.holder)
@@ -211,23 +227,40 @@ class Runs:
             return None
         if entry.token is not None:
             leave(entry.token)
+        for other in entry.others or ():
+            self._finish(other, ended, entry.handling)
         operation = entry.operation
         if operation is None:
             return None
-        values: ResponseValues | None = None
-        try:
-            values = ended.values() if callable(ended.values) else ended.values
-        except Exception as error:  # noqa: BLE001 (a plugin's function)
-            guard.report(f"{self.name}: end of a run", error)
         if ended.stream is not None:
+            values = self._values(operation, ended)
             if values is not None:
                 operation.set(values)
             return operation
+        last = self._open.get(ended.until) if ended.until is not None else None
+        if last is not None:
+            last.others = [*(last.others or ()), operation]
+            if self._open.get(ended.until) is last:
+                return None  # else it has ended meanwhile, in another thread: ending twice does no harm
+        self._finish(operation, ended, entry.handling)
+        return None
+
+    def _finish(self, operation: Operation | Contribution, ended: Ended, handling: int) -> None:
+        values = self._values(operation, ended)
         if ended.error is not None and ended.outcome is None:
             operation.fail(ended.error, values)
         else:
-            operation.finish(values, ended.outcome or _interruption(entry.handling))
-        return None
+            operation.finish(values, ended.outcome or _interruption(handling))
+
+    def _values(self, operation: Operation | Contribution, ended: Ended) -> ResponseValues | None:
+        try:
+            began = ended.began() if callable(ended.began) else ended.began
+            if began is not None:
+                self._recorder.add(operation, began)
+            return ended.values() if callable(ended.values) else ended.values
+        except Exception as error:  # noqa: BLE001 (a plugin's function)
+            guard.report(f"{self.name}: end of a run", error)
+            return None
 
     def end_all(self, outcome: str) -> None:
         """Ends what is open: nobody will report its end any more."""
@@ -254,7 +287,7 @@ class Runs:
         """A framework that reports a run twice knows more the second time."""
         values = _values_of(run, None)
         if entry.operation is not None and values is not None:
-            self._recorder.add(entry.operation, run.operation, values)
+            self._recorder.add(entry.operation, values)
 
     def _hold(self, entry: _Entry, holder: Any) -> None:
         opened, run_id = self._open, entry.run.id
@@ -263,8 +296,9 @@ class Runs:
             found = opened.get(run_id)
             if found is not None and found.reference is reference:
                 del opened[run_id]
-                if found.operation is not None:
-                    _abandon(found.operation)
+                for operation in (found.operation, *(found.others or ())):
+                    if operation is not None:
+                        _abandon(operation)
 
         try:
             entry.reference = weakref.ref(holder, gone)
@@ -275,7 +309,7 @@ class Runs:
 def _values_of(run: Run, told: Mapping[str, Any] | None) -> RequestValues | None:
     """What is known of a run, by itself and by the boundary that waits for it; None for one that has no span."""
     values = run.values
-    if values is None or (run.is_hidden and not told):
+    if values is None or (run.is_hidden and not (told and "operation" in told)):
         return None
     known = values() if callable(values) else values
     return cast(RequestValues, {**known, **told}) if told else known

@@ -232,6 +232,7 @@ def _relay(source: Generator[Any, Any, Any], pieces: Pieces, context: Context) -
             raise
         finally:
             leave(token)
+            value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
         pieces.take(item)
         try:
             value = yield item
@@ -278,6 +279,7 @@ async def _relay_async(source: AsyncGenerator[Any, Any], pieces: Pieces, context
             raise
         finally:
             leave(token)
+            value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
         pieces.take(item)
         try:
             value = yield item

@@ -29,7 +29,7 @@ _ENDS = {
     "ToolRun": ("tool", tools.ended),
     "RetrieverRun": ("retriever", retrievers.ended),
 }
-_FAILURES = {"llm": models.failed}
+_FAILURES = {"llm": models.failed, "chain": chains.failed}
 
 
 def _reports() -> Iterator[RunStart | RunEnd]:
@@ -69,7 +69,9 @@ def _boundaries() -> Iterator[RunContext | Boundary]:
         yield Boundary("langchain_core.retrievers", f"BaseRetriever.{prefix}invoke", waits=True)
         yield Boundary("langgraph.pregel", f"Pregel.{prefix}stream", waits=True, values=graphs.told, is_family=True)
     for name in ("astream", "astream_events", "astream_log"):
-        yield Boundary("langchain_core.runnables.base", f"Runnable.{name}", is_family=True, subclasses=True)
+        yield Boundary(
+            "langchain_core.runnables.base", f"Runnable.{name}", values=chains.asked, is_family=True, subclasses=True
+        )
 
 
 def _embeddings() -> Iterator[Patch]:

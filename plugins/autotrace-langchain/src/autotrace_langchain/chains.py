@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from autotrace import Call, Ended, RequestValues, ResponseValues, Run
 
 from .conversation import message, messages
+from .runs import failure
 from .values import shown
 
 #: Names that LangChain gives to what holds other steps together: they say nothing of what is done.
@@ -55,8 +57,28 @@ def started(call: Call, manager: Any, find: Find) -> Run:
 def ended(call: Call) -> Ended:
     """A chain run that has ended well."""
     outputs = call.argument("outputs")
-    is_paused = isinstance(outputs, dict) and "__interrupt__" in outputs
-    return Ended(call.instance.run_id, lambda: _response(outputs), outcome="paused" if is_paused else None)
+    return Ended(call.instance.run_id, lambda: _response(outputs), began=_began(call))
+
+
+def failed(call: Call) -> Ended:
+    """A chain run that ended with an exception."""
+    return replace(failure(call.instance.run_id, call.argument("error")), began=_began(call))
+
+
+def asked(call: Call) -> Mapping[str, Any] | None:
+    """What a stream is given, which its run is told only when it has ended."""
+    given = call.argument("input")
+    return _input(given) if given is not None else None
+
+
+#: What LangChain says of a stream's input before it has come to its end.
+_NOT_YET = {"input": ""}
+
+
+def _began(call: Call) -> Callable[[], RequestValues] | None:
+    """The input of a run that was streamed."""
+    inputs = call.kwargs.get("inputs")
+    return None if inputs is None or inputs == _NOT_YET else lambda: _input(inputs)
 
 
 def _own_name(serialized: Any) -> str | None:
@@ -86,14 +108,18 @@ def _request(name: str, metadata: Mapping[str, Any], inputs: Any, is_root: bool)
             "autotrace.langgraph.node": metadata["langgraph_node"],
             "autotrace.langgraph.step": metadata.get("langgraph_step"),
         }
-    said = messages(inputs.get("messages")) if isinstance(inputs, dict) else None
-    if said:
-        found["input"] = said
-        inputs = {key: value for key, value in inputs.items() if key != "messages"}
-        if not inputs:
-            return found
-    found["input_value"] = shown(inputs)
+    if inputs != _NOT_YET:
+        found.update(_input(inputs))
     return found
+
+
+def _input(inputs: Any) -> RequestValues:
+    """A conversation where it is one, with what else there is beside it."""
+    said = messages(inputs.get("messages")) if isinstance(inputs, dict) else None
+    if not said:
+        return {"input_value": shown(inputs)}
+    rest = {key: value for key, value in inputs.items() if key != "messages"}
+    return {"input": said, "input_value": shown(rest)} if rest else {"input": said}
 
 
 def _response(outputs: Any) -> ResponseValues:

@@ -39,4 +39,4 @@ def failure(run_id: Hashable, error: Any, values: Any = None) -> Ended:
         return Ended(run_id, values, outcome="paused")
     if "GraphBubbleUp" in names or "ParentCommand" in names:
         return Ended(run_id, values)
-    return Ended(run_id, values, error)
+    return Ended(run_id, values, error=error)

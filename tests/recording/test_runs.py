@@ -1,0 +1,108 @@
+"""Runs: what a framework reports itself becomes spans, in the tree that it reports."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.context import get_current
+
+from autotrace.recording.privacy import Policy
+from autotrace.recording.recorder import Recorder
+from autotrace.recording.runs import Ended, Run, Runs
+
+from ..conftest import Collected
+
+
+@pytest.fixture
+def runs(spans: Collected) -> Iterator[Runs]:
+    """The runs of a framework, of which none is left open."""
+    found = Runs(Recorder("acme", spans.provider.get_tracer("acme"), Policy("full", None)))
+    yield found
+    assert len(found) == 0
+    assert not get_current()
+
+
+def test_until(runs: Runs, spans: Collected) -> None:
+    """A run that ends with another one ends when that does, with what is told of that."""
+    runs.start(Run("root", values={"name": "root"}), make_current=True)
+    runs.start(Run("writer"))
+    runs.end(Ended("root", {"output_value": "so far"}, until="writer"))
+    assert not get_current()
+    assert spans.finished == []
+    runs.end(Ended("writer", {"output_value": "all"}))
+    assert spans.one().attributes["output.value"] == "all"
+
+
+def test_until_fails(runs: Runs, spans: Collected) -> None:
+    """It fails as that fails."""
+    runs.start(Run("root", values={"name": "root"}))
+    runs.start(Run("writer"))
+    runs.end(Ended("root", until="writer"))
+    runs.end(Ended("writer", error=ValueError("lost")))
+    assert spans.one().attributes["error.type"] == "ValueError"
+
+
+def test_until_what_is_over(runs: Runs, spans: Collected) -> None:
+    """It ends at once where that is over."""
+    runs.start(Run("root", values={"name": "root"}))
+    runs.start(Run("writer"))
+    runs.end(Ended("writer", {"output_value": "all"}))
+    runs.end(Ended("root", {"output_value": "mine"}, until="writer"))
+    assert spans.one().attributes["output.value"] == "mine"
+
+
+def test_until_what_is_gone(runs: Runs, spans: Collected) -> None:
+    """It is abandoned with that."""
+
+    class Answer:
+        pass
+
+    answer = Answer()
+    runs.start(Run("root", values={"name": "root"}))
+    runs.start(Run("writer", holder=answer))
+    runs.end(Ended("root", until="writer"))
+    assert spans.finished == []
+    del answer
+    assert spans.one().attributes["autotrace.outcome"] == "abandoned"
+
+
+def test_until_in_a_race(runs: Runs, spans: Collected) -> None:
+    """Whichever of two threads ends its run first, both runs end, once."""
+    for number in range(200):
+        runs.start(Run(("root", number), values={"name": "root"}))
+        runs.start(Run(("writer", number)))
+        barrier = threading.Barrier(2)
+
+        def write(at: threading.Barrier = barrier, number: int = number) -> None:
+            at.wait()
+            runs.end(Ended(("writer", number)))
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        barrier.wait()
+        runs.end(Ended(("root", number), until=("writer", number)))
+        thread.join()
+    assert len(spans.finished) == 200
+
+
+@pytest.mark.parametrize("hidden", [1, 3])
+def test_inside_hidden_runs(runs: Runs, spans: Collected, hidden: int) -> None:
+    """What runs inside runs without a span stays in what is current there, such as a call that is traced otherwise."""
+    for number in range(hidden):
+        runs.start(Run(number, number - 1 if number else None), make_current=True)
+    recorder = runs._recorder
+    operation = recorder.start("chat", {"model": "m"})
+    from autotrace.recording.current import enter, leave
+
+    token = enter(operation.context)
+    runs.start(Run("inner", hidden - 1, values={"name": "inner"}), make_current=True)
+    runs.end(Ended("inner"))
+    leave(token)
+    operation.finish()
+    for number in reversed(range(hidden)):
+        runs.end(Ended(number))
+    inner: Any = spans.named("inner")
+    assert inner.parent.span_id == spans.named("chat m").get_span_context().span_id
