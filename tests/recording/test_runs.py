@@ -88,6 +88,23 @@ def test_until_in_a_race(runs: Runs, spans: Collected) -> None:
     assert len(spans.finished) == 200
 
 
+def test_a_parent_that_is_not_current(runs: Runs, spans: Collected) -> None:
+    """Where runs are made current, one lies in what is current, whatever parent its framework names."""
+    from opentelemetry.context import attach, detach
+
+    runs.start(Run("one", values={"name": "one"}), make_current=True)
+    token = attach(type(get_current())())  # as in a task that was made before
+    assert runs.find("one") is not None
+    assert runs.around("one") is None
+    runs.start(Run("two", "one", values={"name": "two"}), make_current=True)
+    assert runs.around("two") is not None
+    runs.end(Ended("two"))
+    detach(token)
+    assert runs.around("one") is not None
+    runs.end(Ended("one"))
+    assert [span.parent for span in spans.finished] == [None, None]
+
+
 @pytest.mark.parametrize("hidden", [1, 3])
 def test_inside_hidden_runs(runs: Runs, spans: Collected, hidden: int) -> None:
     """What runs inside runs without a span stays in what is current there, such as a call that is traced otherwise."""

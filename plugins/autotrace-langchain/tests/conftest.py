@@ -157,7 +157,10 @@ class _Log(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(f"{record.name}: {record.getMessage()}")
+        line = f"{record.name}: {record.getMessage()}"
+        # The HTTP library's own, when a loop ends with a reply half read.
+        if not any(own in line for own in ("PoolByteStream", "Response.aiter")):
+            self.lines.append(line)
 
 
 @pytest.fixture(autouse=True)
@@ -218,13 +221,19 @@ def untouched() -> dict[Any, dict[str, Any]]:
 
 
 #: What Python and pydantic note on classes by themselves.
-_NOTES = {"__slotnames__", "__abstractmethods__", "_abc_impl", "__non_callable_proto_members__", "__protocol_attrs__"}
+_NOTES = {
+    "__annotations__",
+    "__slotnames__",
+    "__abstractmethods__",
+    "_abc_impl",
+    "__non_callable_proto_members__",
+    "__protocol_attrs__",
+}
 
 
-def _same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    wanted = {name: value for name, value in before.items() if name not in _NOTES and not name.startswith("__pydantic")}
-    found = {name: value for name, value in after.items() if name not in _NOTES and not name.startswith("__pydantic")}
-    return wanted.keys() == found.keys() and all(found[name] is wanted[name] for name in wanted)
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    names = {name for name in (*before, *after) if name not in _NOTES and not name.startswith("__pydantic")}
+    return sorted(name for name in names if before.get(name) is not after.get(name))
 
 
 @pytest.fixture
@@ -244,7 +253,8 @@ def spans(untouched: dict[Any, dict[str, Any]], tmp_path: Any, monkeypatch: pyte
     assert failures == spans.expected_failures
     assert not get_current(), "something is still current"
     now = _held()
-    assert [thing for thing, before in untouched.items() if not _same(before, now[thing])] == []
+    changed = {thing: _changed(before, now[thing]) for thing, before in untouched.items()}
+    assert {thing: names for thing, names in changed.items() if names} == {}
 
 
 def open_runs() -> int:

@@ -192,7 +192,8 @@ ENTRIES = {
     "subgraph": Entry(
         _subgraph,
         SAID,
-        "invoke_workflow LangGraph\n  inner\n    invoke_workflow LangGraph\n      answer\n        chat gpt-4o\n      note",
+        "invoke_workflow LangGraph\n  inner\n    invoke_workflow LangGraph\n      answer\n"
+        "        chat gpt-4o\n      note",
     ),
     "send": Entry(_send, {"words": []}, "invoke_workflow LangGraph" + "\n  work\n    chat gpt-4o" * 3),
     "branches": Entry(

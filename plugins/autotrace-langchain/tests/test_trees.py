@@ -58,7 +58,11 @@ async def _within(work: Any) -> None:
 
 
 FORMS = [invoke, stream, batch, ainvoke, astream, abatch, astream_events]
-pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated.*", "ignore::PendingDeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*deprecated.*",
+    "ignore::PendingDeprecationWarning",
+    "ignore:unclosed:ResourceWarning",  # replies half read, which LangChain leaves to the garbage collector
+)
 
 
 @pytest.fixture(params=ENTRIES)

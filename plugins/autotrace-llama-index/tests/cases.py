@@ -430,17 +430,28 @@ invoke_agent AgentWorkflow
   invoke_agent Weather
     chat gpt-4o
   execute_tool weather
-  execute_tool handoff
   invoke_agent Weather
     chat gpt-4o"""
 
 
+def team(kit: Kit, *tools: Any) -> Any:
+    """Two agents, of which one may hand over to the other."""
+    from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
+
+    named = {"llm": kit.llm, "description": "Knows.", "streaming": False}
+    first = FunctionAgent(name="Weather", tools=list(tools), can_handoff_to=["Other"], **named)
+    other = FunctionAgent(name="Other", tools=list(tools), **named)
+    return AgentWorkflow(agents=[first, other], root_agent="Weather")
+
+
 @case(TEAM, None)
 async def agent_workflow(kit: Kit) -> Any:
-    from llama_index.core.agent.workflow import AgentWorkflow
+    return str(await team(kit, kit.tool()).run(user_msg=QUESTION))
 
-    agents = [kit.agent(can_handoff_to=["Other"]), kit.agent(name="Other")]
-    return str(await AgentWorkflow(agents=agents, root_agent="Weather").run(user_msg=f"{QUESTION} Ask both."))
+
+@case(TEAM.replace("weather", "handoff"), None)
+async def agent_workflow_that_hands_over(kit: Kit) -> Any:
+    return str(await team(kit).run(user_msg=QUESTION))
 
 
 FLOW = """\

@@ -16,7 +16,7 @@ from opentelemetry.context import get_current
 
 import autotrace
 
-from .cases import AGENT, QUERY, TEAM, traced_flow
+from .cases import AGENT, QUERY, TEAM, team, traced_flow
 from .conftest import DISPATCHER, HAS_WORKFLOW_AGENTS, HERON, QUESTION, Kit, Spans, open_runs, tokens, until
 
 agents = pytest.mark.skipif(not HAS_WORKFLOW_AGENTS, reason="agents are no workflows in this version")
@@ -203,7 +203,7 @@ def test_nothing_is_kept(kit: Kit, spans: Spans, what: str) -> None:
         from .flows import Failing
 
         for _ in range(number):
-            with pytest.raises(LookupError):
+            with pytest.raises(Exception, match="heron"):
                 await Failing().run(topic=QUESTION)
 
     def rounds(number: int) -> None:
@@ -267,12 +267,10 @@ class Nowhere:
 @agents
 def test_a_team(kit: Kit, spans: Spans) -> None:
     """Ten teams of agents at once, each with its own agents and tools (law L37)."""
-    from llama_index.core.agent.workflow import AgentWorkflow
 
     async def main() -> None:
-        agents = [kit.agent(can_handoff_to=["Other"]), kit.agent(name="Other")]
-        team = AgentWorkflow(agents=agents, root_agent="Weather")
-        await asyncio.gather(*(team.run(user_msg=f"Ask both. #{number:03}#") for number in range(10)))
+        agents = team(kit, kit.tool())
+        await asyncio.gather(*(agents.run(user_msg=f"Ask. #{number:03}#") for number in range(10)))
 
     asyncio.run(main())
     alone(spans, 10, names(TEAM))

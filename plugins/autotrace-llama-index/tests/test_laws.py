@@ -252,14 +252,17 @@ def run_program(code: str) -> str:
 
 def test_waking(spans: Spans) -> None:
     """Activation imports nothing of LlamaIndex; its import wakes the plugin, whichever module it is (law L31)."""
-    assert run_program(
-        """
+    assert (
+        run_program(
+            """
         import sys
         import autotrace.auto
         autotrace.autolog(home="/nonexistent/x")
         print([name for name in sys.modules if name.startswith(("llama_index", "workflows"))])
         """
-    ) == "[]"
+        )
+        == "[]"
+    )
     names = ["llama_index.core", "llama_index.core.llms", "llama_index.llms.openai"]
     if HAS_WORKFLOW_AGENTS:
         names += ["llama_index_instrumentation", "workflows"]
@@ -368,7 +371,7 @@ def test_content_off(kit: Kit, spans: Spans) -> None:
     kit.server.script((), Status(500, QUESTION))
     with pytest.raises(Exception, match="heron"):
         engine.query(QUESTION)
-    with pytest.raises(LookupError):
+    with pytest.raises(Exception, match="heron"):
         asyncio.run(_failing())
     spans.settle()
     text = spans.text()

@@ -110,7 +110,8 @@ class RunStart:
         describe: From the call, what it returned, and a function that finds an open run by its id, to the runs that
             have begun: one, several, or None.
         make_current: The run is current from here to its end. Only where the framework calls both in the same thread
-            or task; a Boundary is safer where there is one.
+            or task; a Boundary is safer where there is one. What is current then says where a run lies, whatever
+            parent it names; that parent is found only where it is current.
         optional: Its absence in this version of the framework is no fault.
     """
 

@@ -49,6 +49,7 @@ class StartFunction:
     ) -> None:
         self.enabled = True
         self._make_current = make_current
+        self._find = runs.around if make_current else runs.find
         self._label = label
         self._runs = runs
         self._describe = describe
@@ -80,7 +81,7 @@ class StartFunction:
         try:
             if is_suppressed(get_current(), runs.name):
                 return
-            begun = self._describe(Call(instance, args, kwargs, self._parameters, self._settings), result, runs.find)
+            begun = self._describe(Call(instance, args, kwargs, self._parameters, self._settings), result, self._find)
             if begun is not None:
                 for run in (begun,) if isinstance(begun, Run) else begun:
                     runs.start(run, self._make_current)

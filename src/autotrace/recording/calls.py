@@ -7,6 +7,7 @@ framework's own. What kind of call it was is decided by what came back: a corout
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
@@ -165,6 +166,9 @@ class TracedFunction:
             return relay(cast(Generator[Any, Any, Any], result), self._pieces(operation, amendment))
         if kind is AsyncGeneratorType:
             return relay_async(cast(AsyncGenerator[Any, Any], result), self._pieces(operation, amendment))
+        if isinstance(result, _future()):
+            cast(Any, result).add_done_callback(lambda future: self._done(operation, future))
+            return result
         mappers = self.mappers
         response = mappers.body(result) if mappers.body is not None else None
         if response is not None:
@@ -172,6 +176,16 @@ class TracedFunction:
         else:
             operation.finish(mappers.response(result) if mappers.response is not None else None)
         return result
+
+    def _done(self, operation: Operation | Contribution, future: Any) -> None:
+        """Ends the operation with a future that is done. Whether the program has looked at its error is its own."""
+        error = getattr(future, "_exception", None)
+        if future.cancelled():
+            operation.finish(outcome="cancelled")
+        elif error is not None:
+            self._fail(operation, error)
+        else:
+            self._conclude(operation, None, future.result())
 
     def _pieces(self, operation: Operation | Contribution, amendment: Amendment | None) -> Pieces:
         mappers = self.mappers
@@ -185,6 +199,12 @@ class TracedFunction:
             pieces.end()
         else:
             bodies.follow(response, pieces)
+
+
+def _future() -> tuple[type, ...]:
+    """The class of futures, once asyncio has been imported: there are none before."""
+    futures = sys.modules.get("asyncio.futures")
+    return (futures.Future,) if futures is not None else ()
 
 
 def follow_stream(stream: Any, pieces: Pieces, classes: Iterable[tuple[type, str]]) -> bool:

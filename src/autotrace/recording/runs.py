@@ -187,6 +187,11 @@ class Runs:
         entry = self._open.get(run_id)
         return entry.run if entry is not None else None
 
+    def around(self, run_id: Hashable) -> Run | None:
+        """The open run of that id, if what is current lies in it."""
+        entry = self._open.get(run_id)
+        return entry.run if entry is not None and get_current().get(RUN) == entry.innermost else None
+
     def context(self, run_id: Hashable, current: Context) -> Context | None:
         """Where work of an open run belongs; None for an unknown run, and where `current` lies in it already."""
         entry = self._open.get(run_id)
@@ -205,7 +210,8 @@ class Runs:
         if not isinstance(waiting, Waiting) or waiting.runs is not self or waiting.context is not None:
             waiting = None
         values = _values_of(run, waiting.values if waiting is not None else None)
-        context = self._place(run, current)
+        # Where runs are made current, what is current is right: a framework's own idea of it may be a run of before.
+        context = self._place(None if make_current else run.parent, current)
         operation = None
         if values is not None:
             operation, context = self._begin(run, values, context)
@@ -267,9 +273,9 @@ class Runs:
         for run_id in list(self._open):
             self.end(Ended(run_id, outcome=outcome))
 
-    def _place(self, run: Run, current: Context) -> Context:
+    def _place(self, parent_id: Hashable | None, current: Context) -> Context:
         """The context that a run begins in: the current one where that lies in its parent, else the parent's."""
-        parent = self._open.get(run.parent) if run.parent is not None else None
+        parent = self._open.get(parent_id) if parent_id is not None else None
         if parent is not None and (parent.innermost is None or current.get(RUN) != parent.innermost):
             current = parent.context
         if WAITING in current:
@@ -311,7 +317,11 @@ def _values_of(run: Run, told: Mapping[str, Any] | None) -> RequestValues | None
     values = run.values
     if values is None or (run.is_hidden and not (told and "operation" in told)):
         return None
-    known = values() if callable(values) else values
+    try:
+        known = values() if callable(values) else values
+    except Exception as error:  # noqa: BLE001 (a plugin's function: the run is told without what it cannot say)
+        guard.report(f"{run.operation or 'run'}: start", error)
+        known = {}
     return cast(RequestValues, {**known, **told}) if told else known
 
 

@@ -13,12 +13,12 @@ from .conversation import message, messages
 from .runs import failure
 from .values import shown
 
-#: Names that LangChain gives to what holds other steps together: they say nothing of what is done.
+#: Names that LangChain gives to what holds other steps together, and private ones: they say nothing of what is done.
 _PLUMBING = re.compile(
     r"Runnable(Sequence|Parallel|Assign|Passthrough|Pick|Lambda|Generator|Binding|WithFallbacks|Retry|Branch|Each|Seq"
     r"|Callable|WithMessageHistory|Map)\b.*"
     r"|(ChannelWrite|ChannelRead|Branch|_?write|branch:|Prompt|StateModifier|RunnableConfigurable|_?identity)\b.*"
-    r"|<lambda>|_?call_runnable|__start__|insert_history|check_sync_or_async|load_history"
+    r"|<lambda>|call_runnable|insert_history|check_sync_or_async|load_history|_\w*"
 )
 #: Marks the run of a graph's node, for what runs inside.
 NODE = "node"

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from autotrace import Boundary, Instrumentation, Patch, RunEnd, RunStart, StreamClass, hookimpl
+from autotrace import Instrumentation, Patch, RunEnd, RunStart, StreamClass, hookimpl
 
-from . import embeddings, models, rerankers, spans
+from . import embeddings, models, rerankers, spans, workflows
 
 #: Where the dispatcher is defined: in a package of its own since 0.12.46.
 _DISPATCHERS = ("llama_index_instrumentation.dispatcher", "llama_index.core.instrumentation.dispatcher")
@@ -44,7 +44,7 @@ _EMBEDDING_METHODS = (
 )
 
 
-def _reports() -> Iterator[RunStart | RunEnd | Boundary]:
+def _reports() -> Iterator[RunStart | RunEnd]:
     """The functions by which LlamaIndex announces spans."""
     for module in _DISPATCHERS:
         yield RunStart(module, "Dispatcher.span_enter", spans.started, make_current=True)
@@ -52,9 +52,12 @@ def _reports() -> Iterator[RunStart | RunEnd | Boundary]:
         yield RunEnd(module, "Dispatcher.span_drop", spans.dropped)
     yield RunEnd(_DISPATCHERS[0], "Dispatcher.event", spans.announced)
     yield RunStart(_CHATS, "StreamingAgentChatResponse.__post_init__", spans.answering)
+
+
+def _workflow_runs() -> Iterator[Patch]:
+    """Before workflows 2.0 a run is announced in the caller's context, and ends in another, without its error."""
     for module in _WORKFLOWS:
-        # In some releases a run ends in another context than it began in: what it makes current stays inside.
-        yield Boundary(module, "Workflow.run")
+        yield Patch(module, "Workflow.run", request=workflows.request, response=workflows.response)
 
 
 def _model_calls() -> Iterator[Patch]:
@@ -107,7 +110,7 @@ def instrumentations() -> Sequence[Instrumentation]:
     return [
         Instrumentation(
             "llama_index",
-            patches=(*_model_calls(), *_embedding_calls(), *_rerankers()),
+            patches=(*_model_calls(), *_embedding_calls(), *_rerankers(), *_workflow_runs()),
             streams=(
                 StreamClass(_RESPONSES, "StreamingResponse", "response_gen", close=()),
                 StreamClass(_RESPONSES, "AsyncStreamingResponse", "response_gen", close=()),

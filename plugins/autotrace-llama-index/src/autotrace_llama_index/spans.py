@@ -75,7 +75,8 @@ def started(call: Call, _: Any, find: Find) -> Run | None:
     is_full = call.settings.get("detail") == "full"
     shown = show(Span(method, place, instance, bound.arguments, around, is_full))
     if shown.values is None:
-        return Run(span_id, parent, note=shown.note)
+        # Only a workflow's run may never end.
+        return Run(span_id, parent, note=shown.note, holder=bound if isinstance(shown.note, workflows.Flow) else None)
     return Run(span_id, parent, shown.operation, shown.values, holder=bound, note=shown.note)
 
 
@@ -280,7 +281,7 @@ def _tool(span: Span) -> Shown:
 
 def _workflow(span: Span) -> Shown:
     if span.method == "run":
-        return Shown(*workflows.run(span.instance, span.arguments))
+        return Shown(*workflows.announced(span.instance, span.arguments))
     if span.method == "run_step":
         return _alone(span)
     # Before workflows were a package of their own, the steps were announced as methods of theirs.

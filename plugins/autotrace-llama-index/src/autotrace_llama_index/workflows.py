@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from autotrace import RequestValues
+from autotrace import Call, RequestValues, ResponseValues
 
 from .tools import Called
-from .values import fields, is_a, shown
+from .values import fields, given_back, is_a, shown
 
 Values = Callable[[], RequestValues]
 
@@ -43,17 +43,44 @@ def flow(workflow: Any) -> Flow:
     return Flow(is_team or is_a(workflow, "BaseWorkflowAgent"), is_team)
 
 
-def run(workflow: Any, arguments: Mapping[str, Any]) -> tuple[Values, str, Flow]:
-    """What a run of a workflow tells."""
+def announced(workflow: Any, arguments: Mapping[str, Any]) -> tuple[Values | None, str, Flow]:
+    """What a run that is announced tells: where its work is done, since workflows 2.0, else nothing."""
     known = flow(workflow)
-    own = getattr(workflow, "name", None) if known.is_agent else None
-    name = own if isinstance(own, str) and own else type(workflow).__name__
+    if not _runs_elsewhere(workflow):
+        return None, "", known
+    return lambda: _began(workflow, arguments), _operation(known), known
 
-    def values() -> RequestValues:
-        given = _given(arguments)
-        return {"name": name, "input_value": given} if given is not None else {"name": name}
 
-    return values, "invoke_agent" if known.is_agent else "invoke_workflow", known
+def request(call: Call) -> RequestValues | None:
+    """What is known of a run when it is asked for; None where it will be announced."""
+    workflow = call.instance
+    if _runs_elsewhere(workflow):
+        return None
+    arguments = {"start_event": call.argument("start_event"), "kwargs": call.kwargs}
+    return {**_began(workflow, arguments), "operation": _operation(flow(workflow))}
+
+
+def response(result: Any) -> ResponseValues:
+    """What a run came to."""
+    return given_back(result)
+
+
+def _runs_elsewhere(workflow: Any) -> bool:
+    """Whether runs are handed to a runtime: since workflows 2.0."""
+    return hasattr(workflow, "runtime")
+
+
+def _operation(known: Flow) -> str:
+    return "invoke_agent" if known.is_agent else "invoke_workflow"
+
+
+def _began(workflow: Any, arguments: Mapping[str, Any]) -> RequestValues:
+    own = getattr(workflow, "name", None) if flow(workflow).is_agent else None
+    found: RequestValues = {"name": own if isinstance(own, str) and own else type(workflow).__name__}
+    given = _given(arguments)
+    if given is not None:
+        found["input_value"] = given
+    return found
 
 
 def step(around: Flow, name: str, arguments: Mapping[str, Any], is_full: bool) -> tuple[Values | None, str, Any]:
