@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -52,12 +53,13 @@ def test_public_methods_are_documented() -> None:
 
 def test_typed_like_the_runtime() -> None:
     """What type checkers are told of is what `__getattr__` gives: the two lists in the package agree."""
-    source = Path(autotrace.__file__).read_text()
-    block = source[source.index("if TYPE_CHECKING:") : source.index("__all__")]
+    tree = ast.parse(Path(autotrace.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     told = {
-        name.strip(): module
-        for module, names in re.findall(r"from \.([\w.]+) import ([\w, ]+)", block)
-        for name in names.split(",")
+        alias.name: statement.module
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
     }
     assert set(told) == set(NAMES)
     for name, module in told.items():

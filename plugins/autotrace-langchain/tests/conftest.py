@@ -158,8 +158,9 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         line = f"{record.name}: {record.getMessage()}"
-        # The HTTP library's own, when a loop ends with a reply half read.
-        if not any(own in line for own in ("PoolByteStream", "Response.aiter")):
+        # The HTTP library's and the SDK's own, without us too, when a loop ends with a reply half read.
+        own = ("PoolByteStream", "Response.aiter", "AsyncStream.", "SSEDecoder", "aiter_bytes", "ByteStream")
+        if not any(name in line for name in own):
             self.lines.append(line)
 
 
