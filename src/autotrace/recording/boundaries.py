@@ -20,7 +20,6 @@ from .guard import guard
 from .mapping import Call, parameter_names
 from .runs import FAMILY, WAITING, Ended, Family, Run, Runs, Waiting
 from .streams import first_step, named
-from .suppression import is_suppressed
 
 Begun = Callable[[Call, Any, Callable[[Hashable], Run | None]], Run | Iterable[Run] | None]
 Follow = Callable[[Any, Any], None]
@@ -79,7 +78,7 @@ class StartFunction:
     def _begin(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         runs = self._runs
         try:
-            if is_suppressed(get_current(), runs.name):
+            if runs.are_suppressed(get_current()):
                 return
             begun = self._describe(Call(instance, args, kwargs, self._parameters, self._settings), result, self._find)
             if begun is not None:
@@ -222,7 +221,7 @@ class BoundaryFunction:
         if not self.enabled:
             return wrapped(*args, **kwargs)
         current = get_current()
-        if is_suppressed(current, self.runs.name):
+        if self.runs.are_suppressed(current):
             return wrapped(*args, **kwargs)
         passage = _Passage(self, Call(instance, args, kwargs, self._parameters, self._settings))
         if self._is_coroutine_function:

@@ -57,7 +57,7 @@ class TracedFunction:
         if not self.enabled:
             return wrapped(*args, **kwargs)
         context = get_current()
-        if is_suppressed(context, self.recorder.name):
+        if is_suppressed(context, self.recorder.name, self.recorder.is_shared):
             return wrapped(*args, **kwargs)
         if self._is_coroutine_function:
             return self._coroutine(wrapped, instance, args, kwargs)

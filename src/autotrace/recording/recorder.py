@@ -64,6 +64,11 @@ class Recorder:
         self.policy = policy
         self.provider = provider
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether its spans go through the app's own provider, beside those of other tools."""
+        return type(self.tracer) is not LeanTracer
+
     def start(
         self,
         operation: str,

@@ -19,6 +19,7 @@ from .current import enter, leave
 from .guard import guard
 from .messages import RequestValues, ResponseValues
 from .recorder import Contribution, Operation, Recorder
+from .suppression import is_suppressed
 
 #: In OpenTelemetry's context: the id of the innermost run with a span (or of the outermost, where none has); the
 #: boundary that waits for a run; the stream that all runs of it end with.
@@ -178,6 +179,10 @@ class Runs:
     def name(self) -> str:
         """The framework, as `autotrace.suppress` takes it."""
         return self._recorder.name
+
+    def are_suppressed(self, current: Context) -> bool:
+        """Whether no runs are to be traced in `current`."""
+        return is_suppressed(current, self._recorder.name, self._recorder.is_shared)
 
     def __len__(self) -> int:
         return len(self._open)

@@ -28,12 +28,19 @@ def suppressing(frameworks: frozenset[str]) -> context_api.Context:
     return context_api.set_value(KEY, names | known if isinstance(known, frozenset) else names)
 
 
-def is_suppressed(context: Mapping[str, object], framework: str) -> bool:
-    """Whether calls of `framework` are not to be traced in `context`."""
+def is_suppressed(context: Mapping[str, object], framework: str, is_shared: bool = True) -> bool:
+    """Whether calls of `framework` are not to be traced in `context`.
+
+    Args:
+        context: Where the call is made.
+        framework: Whose call it is.
+        is_shared: Whether our spans lie beside those of other tools: what they have a span for needs none of ours then.
+            In a store of our own it would be missing.
+    """
     if not context:
         return False
     names = context.get(KEY)
     if names is not None and (framework in names or ALL in names):  # type: ignore[operator]
         return True
     get = context.get
-    return bool(get(_FOREIGN[0]) or get(_FOREIGN[1]) or get(_FOREIGN_MODEL))
+    return bool(get(_FOREIGN[0]) or get(_FOREIGN[1]) or (is_shared and get(_FOREIGN_MODEL)))
