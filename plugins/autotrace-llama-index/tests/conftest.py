@@ -51,6 +51,8 @@ with warnings.catch_warnings():
 VERSION = tuple(int(part) for part in llama_index.core.__version__.split(".")[:2])
 #: Whether workflows are the agents of this version.
 HAS_WORKFLOW_AGENTS = VERSION >= (0, 12)
+#: Whether workflows are handed to a runtime, which ends with its event loop in good order.
+HAS_RUNTIMES = hasattr(llama_index.core.workflow.Workflow, "runtime")
 #: Where the dispatcher lives in this version.
 DISPATCHER = sys.modules.get("llama_index_instrumentation.dispatcher") or importlib.import_module(
     "llama_index.core.instrumentation.dispatcher"

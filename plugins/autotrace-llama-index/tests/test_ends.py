@@ -15,7 +15,7 @@ import autotrace
 from autotrace.testing.openai_server import Chunks, ErrorEvent, Hang, Status
 
 from .cases import traced_flow
-from .conftest import HAS_WORKFLOW_AGENTS, QUESTION, VERSION, Kit, Spans, output_text
+from .conftest import HAS_RUNTIMES, HAS_WORKFLOW_AGENTS, QUESTION, Kit, Spans, output_text
 from .flows import Failing, Waiting
 
 agents = pytest.mark.skipif(not HAS_WORKFLOW_AGENTS, reason="agents are no workflows in this version")
@@ -281,7 +281,7 @@ def test_a_cancelled_query(kit: Kit, spans: Spans, streamed: bool) -> None:
     assert spans.named("chat gpt-4o").attributes["autotrace.outcome"] == "cancelled"
 
 
-@pytest.mark.skipif(VERSION < (0, 14), reason="workflows cannot be cancelled so in this version")
+@pytest.mark.skipif(not HAS_RUNTIMES, reason="workflows cannot be cancelled so in this version")
 @pytest.mark.parametrize("how", ["cancel_run", "loop ends"])
 def test_a_cancelled_workflow(kit: Kit, spans: Spans, how: str) -> None:
     """A workflow that is cancelled, or whose loop ends, is no failure: nor are its steps (laws L06, L40)."""
@@ -325,7 +325,7 @@ def test_an_agents_events_that_are_left(kit: Kit, spans: Spans) -> None:
     assert spans.tree() == "invoke_agent Weather\n  chat gpt-4o\n  execute_tool weather\n  chat gpt-4o"
 
 
-@agents
+@pytest.mark.skipif(not HAS_RUNTIMES, reason="the agent's connection is left open when its loop ends, in this version")
 def test_an_agent_that_is_abandoned(kit: Kit, spans: Spans) -> None:
     """An agent whose loop ends before it does is cancelled, and nothing of it stays open (laws L05, L38)."""
 
@@ -340,6 +340,4 @@ def test_an_agent_that_is_abandoned(kit: Kit, spans: Spans) -> None:
 
     asyncio.run(main())
     gc.collect()
-    how = spans.root().attributes["autotrace.outcome"]
-    assert how in ("cancelled", "abandoned")  # before workflows 2.0 nobody cancels the run itself
-    assert spans.tree() == f"invoke_agent Weather ({how})\n  chat gpt-4o (cancelled)"
+    assert spans.tree() == "invoke_agent Weather (cancelled)\n  chat gpt-4o (cancelled)"

@@ -533,7 +533,7 @@ def test_decorated_functions(kit: Kit, spans: Spans) -> None:
 
 def test_nothing_of_ours_is_left(kit: Kit, spans: Spans) -> None:
     """No class of the program's that came and went while tracing was on is kept alive by the dispatcher's families."""
-    from autotrace_llama_index import spans as module
+    from autotrace_llama_index import families
 
     def once() -> None:
         class Passing(type(kit.tool())):  # type: ignore[misc]
@@ -544,4 +544,4 @@ def test_nothing_of_ours_is_left(kit: Kit, spans: Spans) -> None:
     once()
     autotrace.autolog("llama_index", disable=True)
     gc.collect()
-    assert [kind for kind in module._families if kind.__name__ == "Passing"] == []
+    assert [kind for kind in families._families if kind.__name__ == "Passing"] == []

@@ -191,11 +191,18 @@ class TracedFramework:
         label = f"{self.instrumentation.name}: {module}.{name}"
         holder, attribute = (owner, name.rpartition(".")[2]) if owner else resolve(module, name)
         original = inspect.getattr_static(holder, attribute)
-        if isinstance(holder, type) and getattr(original, "_self_wrapper", None) in self._functions:
-            return  # a class that goes by several modules' names
+        if isinstance(holder, type) and self._is_wrapped(original):
+            return  # a class that goes by several modules' names, or another tool's wrapper around ours
         function = self._function(label, target, getattr(original, "__func__", original))  # a static or class method
         self._applied[AppliedPatch(module, name, function, owner)] = target
         self._functions.append(function)
+
+    def _is_wrapped(self, function: Any) -> bool:
+        while function is not None:
+            if getattr(function, "_self_wrapper", None) in self._functions:
+                return True
+            function = getattr(function, "__wrapped__", None)
+        return False
 
     def _function(self, label: str, target: Patch | Event | RunTarget, original: Any) -> Any:
         if isinstance(target, Event):

@@ -26,7 +26,7 @@ from .guard import guard
 from .labels import EMPTY, TRACE, Labels, TraceState, in_force
 from .messages import RequestValues, ResponseValues
 from .privacy import Policy, without_secrets
-from .tracer import SPAN_KEY, LeanTracer, RecordedSpan
+from .tracer import OWN_SPAN, SPAN_KEY, LeanTracer, RecordedSpan
 
 _keys = itertools.count()
 #: Open operations of this process, so that they can be ended when it exits. Taking one out is what ends it: a
@@ -117,7 +117,7 @@ class Recorder:
             span = tracer.start_known(name, context, kind, attributes, started)
         else:
             span = tracer.start_span(name, context, kind, attributes, start_time=started)
-        inner: dict[str, object] = {**context, SPAN_KEY: span}
+        inner: dict[str, object] = {**context, SPAN_KEY: span, OWN_SPAN: span}
         model_call = None
         if is_model_call:
             inner[usage.KEY] = model_call = usage.ModelCall(span, self.name)

@@ -190,6 +190,8 @@ class RecordedSpan(trace.Span):
 
 
 #: The key of the span in OpenTelemetry's context, which its API sets but does not name.
+#: Where the innermost span of ours stands in a context: another tool's may be the current one.
+OWN_SPAN = "autotrace.span"
 SPAN_KEY = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 
 
@@ -224,6 +226,8 @@ class LeanTracer(trace.Tracer):
     ) -> RecordedSpan:
         """Starts a span with attributes that are known to be clean; the dict becomes the span's own."""
         holder = trace.get_current_span(context) if context is None else context.get(SPAN_KEY)
+        if type(holder) is not RecordedSpan and context is not None:
+            holder = _nearest(context, holder)
         parent = holder.get_span_context() if isinstance(holder, trace.Span) else None
         ids = _ids()
         if parent is None or not parent.is_valid:
@@ -275,6 +279,14 @@ class LeanTracerProvider(trace.TracerProvider):
     ) -> LeanTracer:
         """A tracer of one instrumentation scope."""
         return LeanTracer(self._sink, readable(instrumenting_module_name), instrumenting_library_version)
+
+
+def _nearest(context: Context, holder: object) -> object:
+    """The span that one of ours lies in: a span of ours rather than another tool's, which our store does not hold."""
+    own = context.get(OWN_SPAN)
+    if type(own) is RecordedSpan and isinstance(holder, trace.Span):
+        return own if own.get_span_context().trace_id == holder.get_span_context().trace_id else holder
+    return holder
 
 
 def _root_flags(trace_id: int, name: str, kind: SpanKind) -> TraceFlags:

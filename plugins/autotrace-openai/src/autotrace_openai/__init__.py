@@ -52,6 +52,8 @@ def instrumentations() -> Sequence[Instrumentation]:
             digest=digest,
             amend=amend,
             body=http_response,
+            # Other tools put wrappers of their own on a client's class, past this one when they came first.
+            subclasses=True,
         )
         for client in ("SyncAPIClient", "AsyncAPIClient")
     )
