@@ -1,33 +1,54 @@
 # What a contributor or a curious reader runs. Needs Python >= 3.10 with venv and pip, and make; the rest is installed
-# into .venv on first use. Every target can be run first, and again.
+# into .venv and .venv-llama-index on first use. Every target can be run first, and again.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# LlamaIndex has an environment of its own: its OpenAI clients want an older openai than LangChain's.
+LLAMA_VENV := .venv-llama-index
+LLAMA_BIN := $(LLAMA_VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
-EDITABLE := -e . $(foreach plugin,$(PLUGINS),-e "./$(plugin)[instruments]")
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# What is installed: autotrace and every plugin, each of those named as "plugins/x" with the framework that it traces.
+editable = -e . $(foreach plugin,$(PLUGINS),-e "./$(plugin)$(if $(filter $(plugin),$(1)),[instruments])")
+EDITABLE := $(call editable,$(filter-out plugins/autotrace-llama-index,$(PLUGINS)))
+LLAMA_EDITABLE := $(call editable,plugins/autotrace-openai plugins/autotrace-llama-index)
+# $(@D) is the environment that a stamp stands in.
+PIP = $(@D)/bin/python -m pip --quiet --disable-pip-version-check
+
+# What is tested in LlamaIndex's environment, where ARGS names no path.
+LLAMA_TESTS := plugins/autotrace-llama-index plugins/autotrace-openai tests/examples/test_programs.py
+# ARGS goes to both environments, but a path to the one where it belongs.
+NEWEST_ALONE := $(filter tests%,$(ARGS))$(findstring plugins/autotrace-langchain,$(ARGS))
+LLAMA_ALONE := $(findstring plugins/autotrace-llama-index,$(ARGS))
+# pytest's status 5, no tests: what ARGS chose by name may be in the other environment.
+MAY_BE_EMPTY := $(if $(ARGS),$(if $(NEWEST_ALONE)$(LLAMA_ALONE),,|| test $$? -eq 5))
 
 # What is set for another Python must not reach ours.
 unexport PYTHONHOME
 unexport PYTHONPATH
 unexport PIP_USER
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-newest test-llama-index lint bench clean
 help:
-	@echo "make demo    trace an ordinary OpenAI program that talks to a small model on this machine"
+	@echo "make demo    trace ordinary programs that talk to a small model on this machine: OpenAI, LangChain, LlamaIndex"
 	@echo "make test    the whole test suite, on one Python and the newest SDKs (tox runs the matrix)"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   what tracing costs, against the alternatives; writes docs/performance.md"
-	@echo "make clean   remove .venv and what tools leave behind; traces in .autotrace stay"
+	@echo "make clean   remove the environments and what tools leave behind; traces in .autotrace stay"
 
-demo: $(VENV)/autotrace.stamp
+demo: $(VENV)/autotrace.stamp $(LLAMA_VENV)/autotrace.stamp
 	@$(BIN)/python examples/install_local_model.py
-	$(BIN)/python examples/demo.py
+	$(BIN)/python examples/demo.py --llama-index-python $(LLAMA_BIN)/python
 
-test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest $(ARGS)
+test: $(if $(LLAMA_ALONE),,test-newest) $(if $(NEWEST_ALONE),,test-llama-index)
+
+test-newest: $(VENV)/test.stamp
+	$(BIN)/python -m pytest $(ARGS) $(MAY_BE_EMPTY)
+
+test-llama-index: $(LLAMA_VENV)/test.stamp
+	$(LLAMA_BIN)/python -m pytest -o testpaths="$(LLAMA_TESTS)" $(ARGS) $(MAY_BE_EMPTY)
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/python -m ruff check
@@ -38,28 +59,33 @@ bench: $(VENV)/python.stamp
 	$(BIN)/python benchmarks/run.py --write docs/performance.md
 
 clean:
-	rm -rf $(VENV) .tox benchmarks/.envs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LLAMA_VENV) .tox benchmarks/.envs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src plugins tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written when all before it has worked: what was interrupted is begun anew.
 # pip is renewed because dependency groups need pip 25.1.
-$(VENV)/python.stamp:
+$(VENV)/python.stamp $(LLAMA_VENV)/python.stamp:
 	@command -v $(PYTHON) >/dev/null \
 	  || { echo "There is no $(PYTHON). Say which Python: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed; %s is %d.%d. Say which one: make PYTHON=/path/to/python3.12" % ((sys.executable,) + tuple(sys.version_info[:2])))'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "$(PYTHON) has no venv or ensurepip. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Creating $(VENV)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "Creating $(@D)"
+	@$(PYTHON) -m venv --clear $(@D)
 	@$(PIP) install --upgrade "pip>=25.1"
 	@touch $@
 
 $(VENV)/autotrace.stamp: $(VENV)/python.stamp $(PROJECTS)
 	@echo "Installing autotrace, its plugins and the newest version of what they trace"
-	@$(PIP) install $(EDITABLE)
+	@$(PIP) install $(EDITABLE) --group langchain
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/autotrace.stamp
+$(LLAMA_VENV)/autotrace.stamp: $(LLAMA_VENV)/python.stamp $(PROJECTS)
+	@echo "Installing autotrace, its plugins and the newest LlamaIndex"
+	@$(PIP) install $(LLAMA_EDITABLE) --group llama-index
+	@touch $@
+
+$(VENV)/test.stamp $(LLAMA_VENV)/test.stamp: %/test.stamp: %/autotrace.stamp
 	@echo "Installing what the tests need"
 	@$(PIP) install --group test
 	@touch $@

@@ -1,4 +1,4 @@
-"""One virtual environment per setup, under benchmarks/.envs, kept while what it needs stays the same."""
+"""One virtual environment per setup and family, under benchmarks/.envs, kept while what it needs stays the same."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from families import Family
 from setups import Setup
 
 ENVIRONMENTS = Path(__file__).resolve().parent / ".envs"
-PINNED = ("openai", "pydantic", "httpx2")
 _STAMP = "bench-requirements.json"
 _LIST_VERSIONS = (
     "import importlib.metadata as m, json;"
@@ -29,7 +29,7 @@ class SetupUnavailableError(Exception):
 def interpreter(setup: Setup) -> Path:
     """The Python of a setup's environment."""
     scripts = "Scripts" if os.name == "nt" else "bin"
-    return ENVIRONMENTS / setup.name / scripts / "python"
+    return ENVIRONMENTS / setup.key / scripts / "python"
 
 
 def prepare(setup: Setup, pins: Mapping[str, str]) -> dict[str, str]:
@@ -45,7 +45,7 @@ def prepare(setup: Setup, pins: Mapping[str, str]) -> dict[str, str]:
     for project in setup.projects:
         if not (project / "pyproject.toml").is_file():
             raise SetupUnavailableError(f"there is no project at {project}")
-    stamp_file = ENVIRONMENTS / setup.name / _STAMP
+    stamp_file = ENVIRONMENTS / setup.key / _STAMP
     stamp = _stamp(setup, pins)
     if not stamp_file.is_file() or stamp_file.read_text() != stamp:
         _install(setup, pins)
@@ -55,9 +55,9 @@ def prepare(setup: Setup, pins: Mapping[str, str]) -> dict[str, str]:
     return versions
 
 
-def pins_of(versions: Mapping[str, str]) -> dict[str, str]:
-    """The versions, among those of the baseline's environment, that the other environments must share."""
-    return {name: versions[name] for name in PINNED if name in versions}
+def pins_of(family: Family, versions: Mapping[str, str]) -> dict[str, str]:
+    """The versions, among those of the baseline's environment, that the other environments of a family must share."""
+    return {name: versions[name] for name in family.pinned if name in versions}
 
 
 def fingerprint(setup: Setup) -> str:
@@ -71,7 +71,7 @@ def _stamp(setup: Setup, pins: Mapping[str, str]) -> str:
     projects = {str(project): (project / "pyproject.toml").read_text() for project in setup.projects}
     made_from = {
         "python": sys.version,
-        "packages": setup.requirements,
+        "packages": [*setup.family.requirements, *setup.requirements],
         "pins": dict(pins),
         "projects": projects,
     }
@@ -79,9 +79,10 @@ def _stamp(setup: Setup, pins: Mapping[str, str]) -> str:
 
 
 def _install(setup: Setup, pins: Mapping[str, str]) -> None:
-    folder = ENVIRONMENTS / setup.name
+    folder = ENVIRONMENTS / setup.key
     shutil.rmtree(folder, ignore_errors=True)
-    requirements = ["openai", *setup.requirements, *(f"{name}=={version}" for name, version in pins.items())]
+    pinned = [f"{name}=={version}" for name, version in pins.items()]
+    requirements = [*setup.family.requirements, *setup.requirements, *pinned]
     for project in setup.projects:
         requirements += ["-e", str(project)]
     uv = shutil.which("uv")

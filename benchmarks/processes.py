@@ -13,14 +13,17 @@ from typing import Any
 
 import recorded
 from environments import SetupUnavailableError, interpreter
+from families import CASES
 from setups import Setup
-from sink import Recorded, Sink
+from sink import NOTHING, Recorded, Sink
 
 HERE = Path(__file__).resolve().parent
-BLOCK_CALLS = {"chat": 400, "stream": 100, "concurrent": 400}
 TIMEOUT_SECONDS = 180
 # What the person who runs this has set must not reach the tracers, nor make imports slower than they are.
-_FOREIGN = ("AUTOTRACE_", "LANGFUSE_", "MLFLOW_", "OPENAI_", "OPENINFERENCE_", "OTEL_", "PYTHON")
+_FOREIGN = (
+    "AUTOTRACE_", "LANGCHAIN_", "LANGFUSE_", "LANGSMITH_", "MLFLOW_", "OPENAI_", "OPENINFERENCE_", "OTEL_",
+    "PYTHON", "TRACELOOP_",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,18 @@ class Bench:
         return {**kept, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONPATH": str(HERE), **own}
 
     def try_out(self, setup: Setup) -> Recorded:
-        """Run a few calls of each case once; keep the home as a seed if the setup wants one.
+        """Run a few calls of each of the family's cases once; keep the home as a seed if the setup wants one.
 
         Raises:
             SetupUnavailableError: The setup does not run here.
         """
-        home = self._folder / "seeds" / setup.name
+        home = self._folder / "seeds" / setup.key
         home.mkdir(parents=True)
-        for case in BLOCK_CALLS:
-            self._work(setup, case, home, seconds=0, block=1)
+        for case in setup.family.cases:
+            self._work(setup, case.name, home, seconds=0, block=1)
         seen = self._count(setup, home)
         if setup.seeded:
-            self._seeds[setup.name] = (home, seen)
+            self._seeds[setup.key] = (home, seen)
         return seen
 
     def measure(self, setup: Setup, case: str, round_number: int, seconds: float) -> Run:
@@ -71,8 +74,8 @@ class Bench:
             SetupUnavailableError: The worker failed.
         """
         home = self._home(setup)
-        before = self._seeds[setup.name][1] if setup.seeded else Recorded(0, 0)
-        block = int(BLOCK_CALLS[case] * setup.block_share)
+        before = self._seeds[setup.key][1] if setup.seeded else NOTHING
+        block = int(CASES[case].block * setup.block_share)
         figures = self._work(setup, case, home, seconds, block)
         seen = self._count(setup, home) - before
         shutil.rmtree(home)
@@ -85,14 +88,14 @@ class Bench:
         return _last_line_as_json(command, home, self.environment(setup, home))
 
     def _work(self, setup: Setup, case: str, home: Path, seconds: float, block: int) -> dict[str, Any]:
-        command = [str(interpreter(setup)), str(HERE / "worker.py"), setup.name, case]
+        command = [str(interpreter(setup)), str(HERE / "worker.py"), setup.family.name, setup.tracer, case]
         command += ["--seconds", str(seconds), "--block", str(block)]
         return _last_line_as_json(command, home, self.environment(setup, home))
 
     def _home(self, setup: Setup) -> Path:
-        home = Path(tempfile.mkdtemp(prefix=f"{setup.name}-", dir=self._folder))
-        if setup.name in self._seeds:
-            shutil.copytree(self._seeds[setup.name][0], home, dirs_exist_ok=True)
+        home = Path(tempfile.mkdtemp(prefix=f"{setup.key}-", dir=self._folder))
+        if setup.key in self._seeds:
+            shutil.copytree(self._seeds[setup.key][0], home, dirs_exist_ok=True)
         return home
 
     def _count(self, setup: Setup, home: Path) -> Recorded:

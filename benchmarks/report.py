@@ -1,63 +1,43 @@
-"""Turns the runs into the page that people read."""
+"""Turns the runs into what people read: a part per family."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from activation import Activation
+from families import Case, Family
 from processes import Run
-from setups import SETUPS, Setup
-from workload import CHUNKS, CONCURRENCY
+from setups import BASELINE, OURS, SETUPS, TITLES
+from workload import CHUNKS
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-CASE_TITLES = {
-    "chat": "A chat call",
-    "stream": f"A stream of {CHUNKS} chunks, consumed to the end",
-    "concurrent": f"{CONCURRENCY} concurrent asynchronous chat calls, per call",
-}
-OURS = "autotrace"
-INTRODUCTION = f"""# What tracing costs
-
-This page says what tracing adds to a program that calls a model through the openai SDK: time on the calling
-thread, processor time of the whole process, memory, and start-up time. autotrace stands beside the
-alternatives, each set up as its own documentation says for production, with content capture on, in an
-environment and a process of its own.
-
-The model's answers come from memory, so that no network is measured; a real model takes seconds where these
-calls take a millisecond. The tracers that export to a server send to one on the loopback that accepts
-everything. MLflow writes to its SQLite store inside the measured process, and so does autotrace: all their
-work is counted.
-
-To reproduce: `make bench`, or `python benchmarks/run.py --write docs/performance.md`. How to read the tables,
-and what they do not show, stands in `benchmarks/README.md`. The part below is written by that command.
-
-{BEGIN}
-{END}
-"""
+_COLUMNS = (
+    "setup", "wall p50, µs", "added, µs", "× cheapest other", "wall p99, µs",
+    "CPU, µs", "added, µs", "× cheapest other", "peak RSS, MiB",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything one benchmark run found out."""
+class Part:
+    """Everything that one benchmark run found out about one family."""
 
+    family: Family
     date: str
     machine: Mapping[str, str]
     versions: Mapping[str, Mapping[str, str]]
     unavailable: Mapping[str, str]
     rounds: int
     runs: Sequence[Run]
-    activations: Sequence[Activation]
-    switched_off: Mapping[str, Any] | None
+    activations: Sequence[Activation] = ()
+    switched_off: Mapping[str, Any] | None = None
     changed: Sequence[str] = ()
 
     def markdown(self) -> str:
-        """The whole report."""
-        parts = [self._origin()]
-        parts += [_case_table(case, self.runs) for case in CASE_TITLES]
+        """The whole part."""
+        parts = [f"## {self.family.title}", self._origin()]
+        parts += [_case_part(self.family, case, self.runs) for case in self.family.cases]
         parts += [self._activation_table(), self._switched_off_part(), self._versions_table()]
         return "\n\n".join(part for part in parts if part)
 
@@ -68,8 +48,8 @@ class Report:
             f"{machine['system']}, {machine['python']}. Rounds: {self.rounds}, interleaved; every figure is "
             "the median over the rounds, and brackets hold the smallest and the largest."
         )
-        missing = [f"- {_title(name)} was not measured: {last_line(why)}" for name, why in self.unavailable.items()]
-        missing += [f"- **The sources of {_title(name)} changed during the run.**" for name in self.changed]
+        missing = [f"- {TITLES[name]} was not measured: {last_line(why)}" for name, why in self.unavailable.items()]
+        missing += [f"- **The sources of {TITLES[name]} changed during the run.**" for name in self.changed]
         return "\n".join([origin, *(["", *missing] if missing else [])])
 
     def _activation_table(self) -> str:
@@ -79,7 +59,7 @@ class Report:
         openai = statistics.median(one.openai_ms for one in self.activations)
         rows = [
             [
-                _title(one.setup),
+                TITLES[one.setup],
                 _decimal(one.added_ms),
                 _decimal(one.added_to_openai_ms),
                 self._first_call_ms(one.setup),
@@ -87,7 +67,7 @@ class Report:
                 _list(one.heavy),
             ]
             for one in self.activations
-            if one.setup != "none"
+            if one.setup != BASELINE
         ]
         head = [
             "setup",
@@ -106,7 +86,7 @@ class Report:
 
     def _first_call_ms(self, setup: str) -> str:
         of_setup, baseline = (
-            [run for run in self.runs if (run.case, run.setup) == ("chat", name)] for name in (setup, "none")
+            [run for run in self.runs if (run.case, run.setup) == ("chat", name)] for name in (setup, BASELINE)
         )
         added = _added(of_setup, baseline, "first_call_ns")
         return _decimal(statistics.median(added) / 1000) if added else ""
@@ -130,68 +110,58 @@ class Report:
         return "\n".join(lines)
 
     def _versions_table(self) -> str:
-        shared = self.versions.get("none", {})
         rows = []
         for setup in SETUPS:
-            if setup.name in self.versions:
+            if setup.family == self.family and setup.name in self.versions:
                 versions = self.versions[setup.name]
-                shown = setup.shown or ("openai", "pydantic", "httpx2")
-                rows.append([setup.title, _list([f"{name} {versions[name]}" for name in shown if name in versions])])
+                packages = [f"{name} {versions[name]}" for name in setup.shown if name in versions]
+                rows.append([setup.title, _list(packages)])
+        shared = self.versions[BASELINE]
         same = all(
-            versions.get(name) == shared.get(name)
-            for versions in self.versions.values()
-            for name in ("openai", "pydantic", "httpx2")
+            versions.get(name) == shared.get(name) for versions in self.versions.values() for name in self.family.pinned
         )
-        remark = (
-            "All environments have the same openai, pydantic and httpx2."
-            if same
-            else "**openai, pydantic or httpx2 differ.**"
-        )
+        pinned = f"{', '.join(self.family.pinned[:-1])} and {self.family.pinned[-1]}"
+        remark = f"All environments have the same {pinned}." if same else f"**{pinned} differ.**"
         return f"### Versions\n\n{_table(['setup', 'packages'], rows)}\n\n{remark}"
 
 
-def write(page: Path, markdown: str) -> None:
-    """Put the report between the markers of a page; create the page if it is missing.
-
-    Raises:
-        ValueError: The page has no markers.
-    """
-    text = page.read_text(encoding="utf-8") if page.is_file() else INTRODUCTION
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} has no {BEGIN} and {END} to write between")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(f"{before}{BEGIN}\n\n{markdown}\n\n{END}{after}", encoding="utf-8")
-
-
-def _case_table(case: str, runs: Sequence[Run]) -> str:
-    by_setup = {setup: [run for run in runs if (run.case, run.setup) == (case, setup)] for setup in _names(runs)}
-    walls = {setup: _added(of, by_setup["none"], "wall_p50_ns") for setup, of in by_setup.items()}
-    processors = {setup: _added(of, by_setup["none"], "cpu_ns") for setup, of in by_setup.items()}
+def _case_part(family: Family, case: Case, runs: Sequence[Run]) -> str:
+    by_setup = {name: [run for run in runs if (run.case, run.setup) == (case.name, name)] for name in _names(runs)}
+    by_setup = {name: of_setup for name, of_setup in by_setup.items() if of_setup}
+    if BASELINE not in by_setup:
+        return ""
+    walls = {name: _added(of_setup, by_setup[BASELINE], "wall_p50_ns") for name, of_setup in by_setup.items()}
+    processors = {name: _added(of_setup, by_setup[BASELINE], "cpu_ns") for name, of_setup in by_setup.items()}
+    rivals = [name for name, of_setup in by_setup.items() if name not in (BASELINE, OURS) and _records(of_setup)]
     rows = []
     for name, of_setup in by_setup.items():
-        if of_setup:
-            wall, cpu = [_microseconds(of_setup, figure) for figure in ("wall_p50_ns", "cpu_ns")]
-            rows.append(
-                [
-                    _title(name), wall, *_cells(name, walls), _microseconds(of_setup, "wall_p99_ns"),
-                    cpu, *_cells(name, processors), _mebibytes(of_setup), _seen(name, of_setup),
-                ]
-            )  # fmt: skip
-    head = [
-        "setup", "wall p50, µs", "added, µs", "× cheapest other", "wall p99, µs",
-        "CPU, µs", "added, µs", "× cheapest other", "peak RSS, MiB", "spans seen",
-    ]  # fmt: skip
-    note = ""
-    if case == "stream" and walls.get(OURS):
-        note = f"\n\nPer chunk, autotrace adds {statistics.median(walls[OURS]) / CHUNKS:.2f} µs."
-    return f"### {CASE_TITLES[case]}\n\n{_table(head, rows)}{note}"
+        wall, cpu = [_microseconds(of_setup, figure) for figure in ("wall_p50_ns", "cpu_ns")]
+        recorded = _recorded(of_setup) if family.trees else [_seen(of_setup)]
+        rows.append(
+            [
+                TITLES[name], wall, *_cells(name, walls, rivals), _microseconds(of_setup, "wall_p99_ns"),
+                cpu, *_cells(name, processors, rivals), _mebibytes(of_setup),
+                *(recorded if name != BASELINE else [""] * len(recorded)),
+            ]
+        )  # fmt: skip
+    ends = ["model call recorded", "spans a call", "input tokens a call"] if family.trees else ["spans seen"]
+    notes = _notes(family, case, walls)
+    return "\n\n".join([f"### {case.title}", _table([*_COLUMNS, *ends], rows), *([notes] if notes else [])])
+
+
+def _notes(family: Family, case: Case, walls: Mapping[str, Sequence[float]]) -> str:
+    notes = []
+    if family.trees:
+        notes.append(f"The models reported {case.billed:,} input tokens a call.")
+    if "stream" in case.name and walls.get(OURS):
+        notes.append(f"Per chunk, autotrace adds {statistics.median(walls[OURS]) / CHUNKS:.2f} µs.")
+    return " ".join(notes)
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
+    """The setups measured, in the order of SETUPS."""
     measured = {run.setup for run in runs}
-    return [setup.name for setup in SETUPS if setup.name in measured]
+    return [name for name in TITLES if name in measured]
 
 
 def _added(runs: Sequence[Run], baseline: Sequence[Run], figure: str) -> list[float]:
@@ -200,12 +170,12 @@ def _added(runs: Sequence[Run], baseline: Sequence[Run], figure: str) -> list[fl
     return [(run.figures[figure] - base[run.round]) / 1000 for run in runs if run.round in base]
 
 
-def _cells(name: str, added: Mapping[str, Sequence[float]]) -> tuple[str, str]:
-    """What a setup added with its range, and its ratio to the cheapest alternative to autotrace."""
-    if name == "none" or not added[name]:
+def _cells(name: str, added: Mapping[str, Sequence[float]], rivals: Sequence[str]) -> tuple[str, str]:
+    """What a setup added with its range, and its ratio to the cheapest of the rivals."""
+    if name == BASELINE or not added[name]:
         return "", ""
     median = statistics.median(added[name])
-    others = [statistics.median(of) for other, of in added.items() if of and other not in ("none", OURS)]
+    others = [statistics.median(added[rival]) for rival in rivals if added[rival]]
     ratio = f"{median / min(others):.2f}" if others and min(others) > 0 else ""
     spread = f" [{_number(min(added[name]))}, {_number(max(added[name]))}]" if len(added[name]) > 1 else ""
     return _number(median) + spread, ratio
@@ -223,20 +193,31 @@ def _median(runs: Sequence[Run], of: Callable[[Run], float]) -> float:
     return statistics.median(map(of, runs))
 
 
-def _seen(name: str, runs: Sequence[Run]) -> str:
+def _calls(runs: Sequence[Run]) -> int:
+    """How many calls a tracer could record: the warm-up counts too."""
+    return sum(run.figures["recorded_calls"] for run in runs)
+
+
+def _records(runs: Sequence[Run]) -> bool:
+    """Whether the model call itself is recorded; a few spans may have been dropped."""
+    return sum(run.recorded.complete for run in runs) > 0.9 * _calls(runs)
+
+
+def _seen(runs: Sequence[Run]) -> str:
     """How many of the calls left a span, and how many of those spans are complete."""
-    if name == "none":
-        return ""
-    calls = sum(run.figures["recorded_calls"] for run in runs)
     spans = sum(run.recorded.spans for run in runs)
     complete = sum(run.recorded.complete for run in runs)
     remark = "" if complete == spans else f", {complete:,} complete"
-    return f"{spans:,} of {calls:,}{remark}"
+    return f"{spans:,} of {_calls(runs):,}{remark}"
 
 
-def _title(name: str) -> str:
-    titles: dict[str, Setup] = {setup.name: setup for setup in SETUPS}
-    return titles[name].title
+def _recorded(runs: Sequence[Run]) -> list[str]:
+    """Whether model calls were recorded; the spans and the input tokens of a call."""
+    calls = _calls(runs)
+    complete = sum(run.recorded.complete for run in runs)
+    answer = "yes" if complete >= calls else f"{complete:,} of {calls:,}" if complete else "no"
+    spans, tokens = (sum(getattr(run.recorded, what) for run in runs) for what in ("spans", "input_tokens"))
+    return [answer, f"{spans / calls:.1f}", f"{tokens / calls:,.0f}"]
 
 
 def _number(value: float) -> str:

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import gzip
+import json
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import otlp
 from workload import ANSWER_MARK, PROMPT_MARK
 
-TOKEN_ATTRIBUTES = (
-    b"gen_ai.usage.input_tokens",
-    b"llm.token_count.prompt",
-    b"langfuse.observation.usage_details",
-)
-_LENGTH_DELIMITED = 2
+TOKEN_ATTRIBUTES = ("gen_ai.usage.input_tokens", "llm.token_count.prompt")
+_LANGFUSE_USAGE = "langfuse.observation.usage_details"
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """How many spans a tracer delivered, and how many of them carry tokens, the prompt and the answer."""
+    """What a tracer delivered.
+
+    Attributes:
+        complete: The spans that carry tokens, the prompt and the answer: a model call that was recorded is one.
+        input_tokens: The sum over all spans, whether or not one counts what another has counted.
+    """
 
     spans: int
     complete: int
+    input_tokens: int
+
+    def __add__(self, other: Recorded) -> Recorded:
+        return Recorded(
+            self.spans + other.spans, self.complete + other.complete, self.input_tokens + other.input_tokens
+        )
 
     def __sub__(self, other: Recorded) -> Recorded:
         """What was recorded since `other`."""
-        return Recorded(self.spans - other.spans, self.complete - other.complete)
+        return Recorded(
+            self.spans - other.spans, self.complete - other.complete, self.input_tokens - other.input_tokens
+        )
+
+
+NOTHING = Recorded(0, 0, 0)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -77,44 +90,19 @@ class Sink(ThreadingHTTPServer):
         """Count the spans received since the last call, and forget them."""
         with self._lock:
             bodies, self._bodies = self._bodies, []
-        spans = [span for body in bodies for span in _spans(body)]
-        return Recorded(len(spans), sum(map(_is_complete, spans)))
+        return sum((_recorded(span) for body in bodies for span in otlp.spans(body)), NOTHING)
 
 
-def _is_complete(span: bytes) -> bool:
-    has_tokens = any(attribute in span for attribute in TOKEN_ATTRIBUTES)
-    return has_tokens and PROMPT_MARK.encode() in span and ANSWER_MARK.encode() in span
+def _recorded(span: bytes) -> Recorded:
+    tokens = _input_tokens(span)
+    complete = tokens > 0 and PROMPT_MARK.encode() in span and ANSWER_MARK.encode() in span
+    return Recorded(1, int(complete), tokens)
 
 
-def _spans(request: bytes) -> Iterator[bytes]:
-    """The encoded spans of an OTLP `ExportTraceServiceRequest`: resource_spans 1, scope_spans 2, spans 2."""
-    for resource_spans in _submessages(request, 1):
-        for scope_spans in _submessages(resource_spans, 2):
-            yield from _submessages(scope_spans, 2)
-
-
-def _submessages(message: bytes, wanted: int) -> Iterator[bytes]:
-    """The length-delimited fields of a protobuf message that have the wanted field number."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if key & 7 == 0:
-            _, at = _varint(message, at)
-        elif key & 7 == _LENGTH_DELIMITED:
-            size, at = _varint(message, at)
-            if key >> 3 == wanted:
-                yield message[at : at + size]
-            at += size
-        else:
-            at += {1: 8, 5: 4}[key & 7]
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
+def _input_tokens(span: bytes) -> int:
+    attributes = dict(otlp.attributes(span))
+    for name in TOKEN_ATTRIBUTES:
+        if name in attributes:
+            return int(attributes[name])
+    usage = json.loads(str(attributes.get(_LANGFUSE_USAGE, "{}")))
+    return int(usage.get("prompt_tokens", 0))

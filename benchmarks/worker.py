@@ -1,6 +1,6 @@
 """Runs one case under one setup, in that setup's environment, and prints the measurement as one line of JSON.
 
-    python worker.py SETUP CASE --seconds 2 --block 400
+    python worker.py FAMILY TRACER CASE --seconds 2 --block 400
 
 Times are in nanoseconds. A block is a fixed number of calls followed by the tracer's flush; CPU time is that
 of the whole process, background threads included, from the first call of a block to the end of its flush.
@@ -9,7 +9,6 @@ of the whole process, background threads included, from the first call of a bloc
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import importlib
 import json
@@ -20,10 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import workload
+from families import CASES
 
 WARM_UP_CALLS = 20
 
@@ -40,70 +37,6 @@ class Measurement:
     cpu_ns: float
     peak_rss_kib: int
     first_call_ns: float
-
-
-class Calls:
-    """The three kinds of call, over a transport in memory. Each answers when everything has been consumed."""
-
-    def __init__(self, openai: ModuleType) -> None:
-        """Build the clients with the HTTP library that this version of openai is made for."""
-        http = importlib.import_module(_http_library(openai))
-        whole, streamed = workload.completion(), workload.event_stream()
-
-        def handle(request: Any) -> Any:
-            if b'"stream":true' in request.content.replace(b" ", b""):
-                return http.Response(200, content=streamed, headers={"content-type": "text/event-stream"})
-            return http.Response(200, content=whole, headers={"content-type": "application/json"})
-
-        async def handle_async(request: Any) -> Any:
-            await asyncio.sleep(0)  # lets the concurrent calls interleave, as a network would
-            return handle(request)
-
-        url = "https://api.openai.com/v1"
-        sync_http = http.Client(transport=http.MockTransport(handle))
-        async_http = http.AsyncClient(transport=http.MockTransport(handle_async))
-        self._client = openai.OpenAI(api_key="sk-bench", base_url=url, http_client=sync_http)
-        self._async_client = openai.AsyncOpenAI(api_key="sk-bench", base_url=url, http_client=async_http)
-        self._loop = asyncio.new_event_loop()
-
-    def chat(self) -> None:
-        """One chat call."""
-        self._client.chat.completions.create(model=workload.MODEL, messages=workload.MESSAGES, temperature=0.2)
-
-    def stream(self) -> None:
-        """One streamed chat call, consumed to the end."""
-        options = {"include_usage": True}
-        chunks = self._client.chat.completions.create(
-            model=workload.MODEL,
-            messages=workload.MESSAGES,
-            temperature=0.2,
-            stream=True,
-            stream_options=options,
-        )
-        if sum(1 for _ in chunks) != workload.CHUNKS:
-            raise RuntimeError("the stream was not passed on whole")
-
-    def concurrent(self) -> None:
-        """CONCURRENCY asynchronous chat calls at once."""
-        self._loop.run_until_complete(self._gather())
-
-    async def _gather(self) -> None:
-        create = self._async_client.chat.completions.create
-        await asyncio.gather(
-            *(
-                create(model=workload.MODEL, messages=workload.MESSAGES, temperature=0.2)
-                for _ in range(workload.CONCURRENCY)
-            )
-        )
-
-
-def _http_library(openai: ModuleType) -> str:
-    """The name of the package (httpx or httpx2) that openai's own default client derives from."""
-    for base in openai.DefaultHttpxClient.__mro__:
-        package: str = base.__module__.partition(".")[0]
-        if package.startswith("httpx"):
-            return package
-    raise RuntimeError("openai's default client derives from no httpx client")
 
 
 def measure(
@@ -164,15 +97,16 @@ def _stdout_kept_clean() -> Iterator[None]:
 def main() -> None:
     """Switch the tracer on, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("setup")
-    parser.add_argument("case", choices=("chat", "stream", "concurrent"))
+    parser.add_argument("family")
+    parser.add_argument("tracer")
+    parser.add_argument("case", choices=tuple(CASES))
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--block", type=int, default=400)
     arguments = parser.parse_args()
     with _stdout_kept_clean():
-        tracer = importlib.import_module(f"tracers.{arguments.setup}")
-        calls = Calls(importlib.import_module("openai"))
-        calls_each = workload.CONCURRENCY if arguments.case == "concurrent" else 1
+        tracer = importlib.import_module(f"tracers.{arguments.tracer}")
+        calls = importlib.import_module(f"calls.{arguments.family}").Calls()
+        calls_each = CASES[arguments.case].calls_each
         measurement = measure(
             getattr(calls, arguments.case), calls_each, tracer.flush, arguments.seconds, arguments.block
         )

@@ -33,7 +33,7 @@ def get_opening_hours(museum: Literal["Louvre", "Munch", "Prado"]) -> str:
     return f"The {museum} is open {OPENING_HOURS[museum]}."
 
 
-agent = create_agent(
+agent: Any = create_agent(
     ChatOpenAI(model=MODEL, temperature=0, max_completion_tokens=60),  # reads OPENAI_BASE_URL and OPENAI_API_KEY
     tools=[get_weather, get_opening_hours],
     system_prompt="Answer in one short sentence.",

@@ -34,34 +34,36 @@ class Claim(TypedDict, total=False):
 # The nodes: each is given the state, and returns what changes in it.
 
 
-def approve(claim: Claim) -> Claim:
+def approve(state: Claim) -> Claim:
     """Wait for a person: the run ends here, and goes on from here when it is resumed with an answer."""
-    return {"approved": interrupt(f"Pay {claim['euros']} euros for {claim['item']}?")}
+    return {"approved": interrupt(f"Pay {state['euros']} euros for {state['item']}?")}
 
 
-def pay(claim: Claim) -> Claim:
+def pay(state: Claim) -> Claim:
     """Say yes to a claim that nobody need look at."""
     return {"approved": True}
 
 
-def write(claim: Claim) -> Claim:
+def write(state: Claim) -> Claim:
     """Let the model tell what becomes of the claim."""
-    outcome = "is paid this week" if claim["approved"] else "is not paid"
-    fact = f"The claim of {claim['euros']} euros for {claim['item']} {outcome}."
-    reply = model.invoke([("system", "Answer in one friendly sentence."), ("user", f"{fact} What becomes of the claim?")])
+    outcome = "is paid this week" if state["approved"] else "is not paid"
+    fact = f"The claim of {state['euros']} euros for {state['item']} {outcome}."
+    question = f"{fact} What becomes of the claim?"
+    reply = model.invoke([("system", "Answer in one friendly sentence."), ("user", question)])
     return {"letter": str(reply.content)}
 
 
-def next_step(claim: Claim) -> Literal["approve", "pay"]:
+def next_step(state: Claim) -> Literal["approve", "pay"]:
     """Choose the branch."""
-    return "approve" if claim["euros"] > PAID_WITHOUT_ASKING else "pay"
+    return "approve" if state["euros"] > PAID_WITHOUT_ASKING else "pay"
 
 
 def build() -> Any:
     """Put the graph together: a branch, an interrupt, and a memory in which a run can wait."""
     graph = StateGraph(Claim)
-    for node in (approve, pay, write):
-        graph.add_node(node.__name__, node)
+    graph.add_node("approve", approve)
+    graph.add_node("pay", pay)
+    graph.add_node("write", write)
     graph.add_conditional_edges(START, next_step)
     graph.add_edge("approve", "write")
     graph.add_edge("pay", "write")

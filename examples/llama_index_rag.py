@@ -9,6 +9,7 @@ The first import is all there is of autotrace in it.
 import autotrace.auto  # noqa: F401, I001  switches tracing on, for every call below
 import os
 from pathlib import Path
+from typing import Any
 
 from llama_index.core import PromptTemplate, SimpleDirectoryReader, VectorStoreIndex
 from llama_index.embeddings.openai import OpenAIEmbedding
@@ -48,7 +49,7 @@ if __name__ == "__main__":
 
     engine = index.as_query_engine(llm=model, streaming=True, similarity_top_k=2, text_qa_template=PROMPT)
     print(QUESTION)
-    answer = engine.query(QUESTION)
+    answer: Any = engine.query(QUESTION)
     print("  ", end="")
     answer.print_response_stream()
     print(f"\n  from: {', '.join(source.metadata['topic'] for source in answer.source_nodes)}")

@@ -1,1 +1,4 @@
-"""One module per tracer: importing it switches the tracer on as its makers say, `flush` delivers the rest."""
+"""One module per tracer: importing it switches the tracer on as its makers say, `flush` delivers the rest.
+
+What differs between frameworks stands in a folder per family.
+"""

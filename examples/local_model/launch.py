@@ -8,8 +8,10 @@ import sys
 import tempfile
 import threading
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
 REAL_MODEL = HERE / "server.py"
@@ -20,28 +22,6 @@ START_SECONDS = 60  # a busy machine needs more than the usual one second
 
 class LaunchError(Exception):
     """A model server did not become ready; the message is what it said."""
-
-
-@dataclass(frozen=True)
-class Count:
-    """What a model server or a number of traces has counted: requests answered or traces, and tokens."""
-
-    number: int
-    input_tokens: int
-    output_tokens: int
-
-    @property
-    def tokens(self) -> tuple[int, int]:
-        """Input and output, to be compared."""
-        return self.input_tokens, self.output_tokens
-
-    def __sub__(self, earlier: Count) -> Count:
-        """Return what has come since an earlier count."""
-        return Count(
-            self.number - earlier.number,
-            self.input_tokens - earlier.input_tokens,
-            self.output_tokens - earlier.output_tokens,
-        )
 
 
 class ModelServer:
@@ -78,12 +58,12 @@ class ModelServer:
         finally:
             alarm.cancel()
 
-    def meter(self) -> Count:
-        """Return what the server has counted so far."""
+    def readings(self) -> list[Json]:
+        """Return what each request so far has cost, as the server's meter has it (see meter.py)."""
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy reaches this machine
         with direct.open(self.base_url.removesuffix("/v1") + "/meter", timeout=10) as reply:
-            figures = json.load(reply)
-        return Count(figures["requests"], figures["input_tokens"], figures["output_tokens"])
+            readings: list[Json] = json.load(reply)["by_request"]
+        return readings
 
     def stop(self) -> None:
         """End the server and wait until it is gone."""

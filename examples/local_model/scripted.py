@@ -3,8 +3,9 @@
     python examples/local_model/scripted.py --port 0
 
 The question decides: under `tool_choice="auto"` the tool whose name and description share most words with it
-is called, or none if none shares a word. After a tool result, the result is the answer. The same request is
-always answered with the same words. A token is a word. An embedding counts hashed words, so that texts that
+is called, or none if none shares a word. After a tool result, the result is the answer. A question with facts
+above it is answered with the sentence that shares most words with it. The same request is always answered with
+the same words. A token is a word. An embedding counts hashed words, so that texts that
 share words are near each other.
 """
 
@@ -44,8 +45,7 @@ class ScriptedModel:
             arguments = json.dumps(fill_arguments(function, question_of(messages)))
             reply = self._completion(request, f"{function['name']} {arguments}")
             return with_tool_call(reply, function["name"], arguments)
-        findings = findings_of(messages)
-        return self._completion(request, " ".join(findings) or f"You asked: {question_of(messages)}")
+        return self._completion(request, " ".join(findings_of(messages)) or answer(question_of(messages)))
 
     def stream_chat(self, request: Json, send: Callable[[Json], None]) -> None:
         for chunk in chunks_of(self.chat(request)):
@@ -99,6 +99,15 @@ def count_tokens(text: str) -> int:
 def telling_words(text: str) -> list[str]:
     """Return the words that say what a text is about, in lower case."""
     return [word for word in re.findall(r"[a-z]+", text.lower()) if len(word) >= SHORTEST_TELLING_WORD]
+
+
+def answer(prompt: str) -> str:
+    """Answer the question that ends a prompt with the sentence before it that shares most words, if any does."""
+    *facts, question = re.split(r"(?<=[.!?])\s+|\n+", prompt.strip())
+    wanted = set(telling_words(question))
+    shared = {fact: len(wanted & set(telling_words(fact))) for fact in facts}
+    best = max(facts, key=shared.__getitem__, default="")
+    return best if question.endswith("?") and shared.get(best) else f"You asked: {prompt}"
 
 
 def choose_function(request: Json) -> Json | None:

@@ -1,0 +1,1 @@
+"""One module per family: its `Calls` has a method for each case, which answers when everything has been consumed."""
