@@ -126,9 +126,7 @@ def _try_out(bench: Bench, group: Group, setup: Setup) -> None:
     _say(f"  a trial recorded {seen.spans} spans, {seen.complete} of them complete")
 
 
-def _runs(
-    bench: Bench, groups: list[Group], names: set[str], rounds: int, seconds: float
-) -> dict[str, list[Run]]:
+def _runs(bench: Bench, groups: list[Group], names: set[str], rounds: int, seconds: float) -> dict[str, list[Run]]:
     """Measure round by round; in a round the setups take turns at each case, so that drift hits all alike.
 
     Returns: The runs of each family, without those of setups that failed later.

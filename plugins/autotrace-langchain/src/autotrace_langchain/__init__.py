@@ -7,15 +7,17 @@ current, so that what is called there by other means hangs beneath it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from autotrace import Boundary, Instrumentation, Patch, RunContext, RunEnd, RunStart, hookimpl
+from autotrace import Boundary, Call, Instrumentation, Patch, Run, RunContext, RunEnd, RunStart, hookimpl
 
 from . import chains, embeddings, graphs, models, retrievers, runs, tools
 
 _MANAGERS = "langchain_core.callbacks.manager"
 
-_STARTS = {
+_Started = Callable[[Call, Any, Callable[[Hashable], Run | None]], Run | Iterable[Run]]
+_STARTS: Mapping[str, _Started] = {
     "llm": models.completion_started,
     "chat_model": models.chat_started,
     "chain": chains.started,
