@@ -16,7 +16,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 import autotrace
 from autotrace.recording.guard import Guard, guard
 
-from ..conftest import Collected
+from ..conftest import Collected, SdkCollected
 
 
 @contextmanager
@@ -37,7 +37,6 @@ def by_key(name: str) -> Iterator[None]:
         lambda: autotrace.suppress("other", "acme"),
         suppress_instrumentation,
         lambda: by_key("suppress_instrumentation"),
-        lambda: by_key("suppress_language_model_instrumentation"),
     ],
 )
 def test_suppressed(acme: Any, spans: Collected, suppressed: Any) -> None:
@@ -56,6 +55,14 @@ def test_suppressed(acme: Any, spans: Collected, suppressed: Any) -> None:
     assert spans.finished == []
     client.complete("hi")
     assert spans.one()
+
+
+def test_another_tools_model_call(acme: Any, spans: Collected) -> None:
+    """A call that another tool has a span for is left out where our spans lie beside its, nowhere else (law L18)."""
+    with by_key("suppress_language_model_instrumentation"):
+        acme.Client().complete("hi")
+    is_beside = isinstance(spans, SdkCollected)
+    assert len(spans.finished) == (0 if is_beside else 1)
 
 
 def test_one_framework_only(acme: Any, spans: Collected) -> None:
