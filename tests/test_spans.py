@@ -92,7 +92,10 @@ class Agent:
 
 def said(span: Any) -> tuple[Any, Any]:
     """Input and output, as values."""
-    return json.loads(span.attributes["input.value"]), span.attributes.get("output.value")
+    given, result = "input.value", "output.value"
+    if span.attributes.get("gen_ai.operation.name") == "execute_tool":
+        given, result = "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"
+    return json.loads(span.attributes[given]), span.attributes.get(result)
 
 
 def test_function(spans: Collected) -> None:
