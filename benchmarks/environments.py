@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from families import Family
-from setups import Setup
+from setups import ROOT, Setup
 
 ENVIRONMENTS = Path(__file__).resolve().parent / ".envs"
 _STAMP = "bench-requirements.json"
@@ -44,7 +44,7 @@ def prepare(setup: Setup, pins: Mapping[str, str]) -> dict[str, str]:
     """
     for project in setup.projects:
         if not (project / "pyproject.toml").is_file():
-            raise SetupUnavailableError(f"there is no project at {project}")
+            raise SetupUnavailableError(f"there is no project at {project.relative_to(ROOT)}")
     stamp_file = ENVIRONMENTS / setup.key / _STAMP
     stamp = _stamp(setup, pins)
     if not stamp_file.is_file() or stamp_file.read_text() != stamp:

@@ -126,8 +126,7 @@ class Part:
 
 
 def _case_part(family: Family, case: Case, runs: Sequence[Run]) -> str:
-    by_setup = {name: [run for run in runs if (run.case, run.setup) == (case.name, name)] for name in _names(runs)}
-    by_setup = {name: of_setup for name, of_setup in by_setup.items() if of_setup}
+    by_setup = _by_setup(family, [run for run in runs if run.case == case.name])
     if BASELINE not in by_setup:
         return ""
     walls = {name: _added(of_setup, by_setup[BASELINE], "wall_p50_ns") for name, of_setup in by_setup.items()}
@@ -158,10 +157,11 @@ def _notes(family: Family, case: Case, walls: Mapping[str, Sequence[float]]) -> 
     return " ".join(notes)
 
 
-def _names(runs: Sequence[Run]) -> list[str]:
-    """The setups measured, in the order of SETUPS."""
-    measured = {run.setup for run in runs}
-    return [name for name in TITLES if name in measured]
+def _by_setup(family: Family, runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """The runs of each setup that has any, in the order of SETUPS."""
+    names = [setup.name for setup in SETUPS if setup.family == family]
+    measured = {name: [run for run in runs if run.setup == name] for name in names}
+    return {name: of_setup for name, of_setup in measured.items() if of_setup}
 
 
 def _added(runs: Sequence[Run], baseline: Sequence[Run], figure: str) -> list[float]:
