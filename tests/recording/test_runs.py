@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from opentelemetry.context import get_current
+from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanContext
 
+from autotrace.recording.boundaries import BoundaryFunction
+from autotrace.recording.guard import guard
 from autotrace.recording.privacy import Policy
 from autotrace.recording.recorder import Recorder
 from autotrace.recording.runs import Ended, Run, Runs
@@ -123,3 +127,91 @@ def test_inside_hidden_runs(runs: Runs, spans: Collected, hidden: int) -> None:
         runs.end(Ended(number))
     inner: Any = spans.named("inner")
     assert inner.parent.span_id == spans.named("chat m").get_span_context().span_id
+
+
+class Raising(NoOpTracer):
+    """An application's own tracer, whose spans raise whenever something is said of them."""
+
+    class _Span(NonRecordingSpan):
+        def __init__(self) -> None:
+            super().__init__(SpanContext(1, 1, is_remote=False))
+
+        def is_recording(self) -> bool:
+            return True
+
+        def set_attribute(self, key: str, value: Any) -> None:
+            raise RuntimeError("theirs")
+
+        def set_attributes(self, attributes: Any) -> None:
+            raise RuntimeError("theirs")
+
+        def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+            raise RuntimeError("theirs")
+
+        def end(self, end_time: int | None = None) -> None:
+            raise RuntimeError("theirs")
+
+    def start_span(self, *args: Any, **kwargs: Any) -> Any:
+        return self._Span()
+
+
+@pytest.fixture
+def raising(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    """Runs whose spans raise; what fails is counted, and is nobody else's matter."""
+    monkeypatch.setattr(guard, "strict", False)
+    yield Runs(Recorder("acme", Raising(), Policy("full", None)))
+    assert guard.failures
+    guard.reset()
+
+
+def boundary(runs: Runs, function: Any, run: Any = None) -> Any:
+    """`function` as a boundary of `runs`."""
+    wrapped = BoundaryFunction(
+        "acme: work", runs, function, {}, run=run, values=None, waits=run is None, is_family=True
+    )
+    return lambda *args: wrapped(function, None, args, {})
+
+
+def test_a_raising_span_in_a_generator(raising: Runs) -> None:
+    """An app's span that raises does not reach the program's own iteration (law L20)."""
+
+    def work() -> Iterator[int]:
+        raising.start(Run("one", values={"name": "one"}))
+        yield 1
+        yield 2
+        raising.end(Ended("one"))
+
+    assert list(boundary(raising, work)()) == [1, 2]
+
+
+def test_a_raising_span_in_an_async_generator(raising: Runs) -> None:
+    """Nor the asynchronous one, when that is left either (law L20)."""
+
+    async def work() -> AsyncIterator[int]:
+        raising.start(Run("one", values={"name": "one"}))
+        yield 1
+        yield 2
+
+    async def main() -> list[int]:
+        found = []
+        pieces = boundary(raising, work)()
+        async for piece in pieces:
+            found.append(piece)
+            break
+        await pieces.aclose()
+        return found
+
+    assert asyncio.run(main()) == [1]
+    raising.end(Ended("one"))
+
+
+def test_a_raising_span_of_cancelled_work(raising: Runs) -> None:
+    """Nor the place of the exception that ends the work (law L20)."""
+
+    def work() -> None:
+        raise KeyboardInterrupt
+
+    raising.start(Run("one", values={"name": "one"}))
+    with pytest.raises(KeyboardInterrupt):
+        boundary(raising, work, run=lambda call: "one")()
+    assert len(raising) == 0

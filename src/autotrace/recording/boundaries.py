@@ -303,7 +303,10 @@ class _Passage:
     def interrupted(self, error: BaseException) -> None:
         """The work was cancelled: a framework may not report that, or only when nobody waits for it any more."""
         if not isinstance(error, Exception) and self._run is not None:
-            self._boundary.runs.end(Ended(self._run, error=error))
+            try:
+                self._boundary.runs.end(Ended(self._run, error=error))
+            except Exception as problem:  # noqa: BLE001 (the app's own tracer)
+                guard.report(f"{self._boundary.label}: end of a run", problem)
 
     def piece(self) -> None:
         """Something has come out: the first is told to a model's run."""
@@ -311,7 +314,10 @@ class _Passage:
             self._is_first = False
             waiting = self._waiting
             if waiting is not None and waiting.operation is not None:
-                waiting.operation.first_chunk(time.time_ns())
+                try:
+                    waiting.operation.first_chunk(time.time_ns())
+                except Exception as problem:  # noqa: BLE001 (the app's own tracer)
+                    guard.report(f"{self._boundary.label}: first piece", problem)
 
 
 async def _called(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], passage: _Passage) -> Any:
