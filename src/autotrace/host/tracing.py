@@ -11,13 +11,14 @@ from opentelemetry.trace import TracerProvider
 
 from ..config import Config, FrameworkConfig
 from ..errors import ConfigError
-from ..recording.boundaries import BoundaryFunction, CarryingFunction, EndFunction, RunFunction, StartFunction
+from ..recording.boundaries import BoundaryFunction, CarryingFunction
 from ..recording.calls import TracedFunction, follow_stream
 from ..recording.guard import guard
 from ..recording.mapping import Mappers
 from ..recording.observing import ClosingFunction, ObservedFunction
 from ..recording.privacy import Policy
 from ..recording.recorder import Recorder
+from ..recording.reports import EndFunction, RunFunction, StartFunction
 from ..recording.runs import Runs
 from ..recording.semconv import SCHEMA_URL
 from ..recording.streams import Pieces
