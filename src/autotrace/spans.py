@@ -91,15 +91,14 @@ def span(
 def _started(
     name: str, value: Any, operation: str, attributes: Mapping[str, Any] | None
 ) -> Operation | Contribution | None:
-    from opentelemetry.context import get_current
-
     from .activation import active
+    from .recording.current import current_context
     from .recording.guard import guard
     from .recording.suppression import is_suppressed
 
     try:
         recorder = active().recorder()
-        if recorder is None or is_suppressed(get_current(), "autotrace"):
+        if recorder is None or is_suppressed(current_context(), "autotrace"):
             return None
         values: RequestValues = {"name": str(name), "attributes": dict(attributes or {})}
         if value is not _UNSET:
@@ -130,12 +129,11 @@ def update_trace(
         tags: More to find it by; added to what is there.
         name: What the trace is called.
     """
-    from opentelemetry.context import get_current
-
+    from .recording.current import current_context
     from .recording.guard import guard
     from .recording.labels import TRACE, Labels, TraceState
 
-    state = get_current().get(TRACE)
+    state = current_context().get(TRACE)
     if isinstance(state, TraceState):
         with guard("autotrace.update_trace"):
             state.update(Labels(session, user, _tags(tags, "autotrace.update_trace")), name)
@@ -168,14 +166,15 @@ def context(
         user: Who asked.
         tags: More to find them by.
     """
-    from opentelemetry.context import get_current, set_value
+    from opentelemetry.context import Context
 
-    from .recording.current import enter, leave
+    from .recording.current import current_context, enter, leave
     from .recording.labels import EMPTY, LABELS, Labels
 
-    known = get_current().get(LABELS)
+    around = current_context()
+    known = around.get(LABELS)
     labels = Labels(session, user, _tags(tags, "autotrace.context")).over(known if isinstance(known, Labels) else EMPTY)
-    token = enter(set_value(LABELS, labels))
+    token = enter(Context({**around, LABELS: labels}))
     try:
         yield
     finally:

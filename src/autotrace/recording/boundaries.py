@@ -13,9 +13,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hash
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 
-from .current import enter, leave
+from .current import current_context, enter, leave
 from .guard import guard
 from .mapping import Call, parameter_names
 from .runs import FAMILY, WAITING, Ended, Family, Runs, Waiting
@@ -47,7 +47,7 @@ class CarryingFunction:
         if self.enabled:
             try:
                 run = self._run(Call(instance, args, kwargs, self._parameters))
-                context = self._runs.context(run, get_current()) if run is not None else None
+                context = self._runs.context(run, current_context()) if run is not None else None
                 if context is not None:
                     enter(context)  # for good: the context is a copy, made for this work alone
             except Exception as error:  # noqa: BLE001 (a plugin's function)
@@ -102,7 +102,7 @@ class BoundaryFunction:
         """Calls `wrapped` once, in the context of the run."""
         if not self.enabled:
             return wrapped(*args, **kwargs)
-        current = get_current()
+        current = current_context()
         if self.runs.are_suppressed(current):
             return wrapped(*args, **kwargs)
         passage = _Passage(self, Call(instance, args, kwargs, self._parameters, self._settings))
@@ -119,12 +119,12 @@ class BoundaryFunction:
                 raise
             finally:
                 leave(token)
-        kind = type(result)
-        if kind is GeneratorType and not self._is_bare:
+        # By `isinstance`, so that another tool's proxy of one counts too.
+        if isinstance(result, GeneratorType) and not self._is_bare:
             return named(_relay(result, passage), result)
-        if kind is AsyncGeneratorType and not (self._is_bare and FAMILY in current):
+        if isinstance(result, AsyncGeneratorType) and not (self._is_bare and FAMILY in current):
             return self._relay_async(result, passage)
-        if kind is CoroutineType and not self._is_bare:
+        if isinstance(result, CoroutineType) and not self._is_bare:
             return named(_awaited(result, passage), result)
         return result
 
@@ -172,7 +172,7 @@ class _Passage:
         """Makes the context inside the current one. Give the result to `leave`."""
         context = self._context
         if self._call is not None:
-            context, self._run, self._waiting = self._boundary.inside(self._call, get_current())
+            context, self._run, self._waiting = self._boundary.inside(self._call, current_context())
             if self.family is not None:
                 around = context.get(FAMILY)
                 self.family.around = around if isinstance(around, Family) else None

@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 
 from . import bodies
-from .current import enter, leave
+from .current import current_context, enter, leave
 from .guard import guard
 from .mapping import Amendment, Call, Mappers, parameter_names
 from .recorder import Contribution, Operation, Recorder
@@ -56,7 +56,7 @@ class TracedFunction:
         """Calls `wrapped` once, exactly as the program asked, and records the call."""
         if not self.enabled:
             return wrapped(*args, **kwargs)
-        context = get_current()
+        context = current_context()
         if is_suppressed(context, self.recorder.name, self.recorder.is_shared):
             return wrapped(*args, **kwargs)
         if self._is_coroutine_function:
@@ -81,7 +81,7 @@ class TracedFunction:
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """The coroutine in place of the framework's. Nothing happens before it is awaited, as without us."""
-        started = self._begin(instance, args, kwargs, get_current())
+        started = self._begin(instance, args, kwargs, current_context())
         if started is None:
             return await wrapped(*args, **kwargs)
         operation, amendment = started

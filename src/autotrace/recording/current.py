@@ -1,28 +1,75 @@
-"""Making an operation's context the current one, around the call or the await itself and never across a yield."""
+"""Making an operation's context the current one, around the call or the await itself and never across a yield.
+
+Other tools keep contexts too and make one current that they took before our operation began, in the middle of it: what
+is ours is missing there. So the innermost context that we made current is remembered beside OpenTelemetry's.
+"""
 
 from __future__ import annotations
 
-from contextvars import Token
+from contextvars import ContextVar, Token
+from typing import NamedTuple
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
+from opentelemetry.trace import Span
+
+from . import usage
+from .tracer import ASIDE, OWN_SPAN, SPAN_KEY
+
+_innermost: ContextVar[Context | None] = ContextVar("autotrace.innermost", default=None)
+_OURS = "autotrace."
 
 
-def enter(context: Context) -> Token[Context]:
+class Entered(NamedTuple):
+    """What was current before."""
+
+    theirs: Token[Context]
+    ours: Token[Context | None]
+
+
+def enter(context: Context) -> Entered:
     """Makes `context` current. Give the result to `leave`."""
-    return context_api.attach(context)
+    return Entered(context_api.attach(context), _innermost.set(context))
 
 
-def leave(token: Token[Context]) -> None:
+def leave(entered: Entered) -> None:
     """Restores what was current before.
 
     A coroutine that the garbage collector closes is closed in another context than it ran in, where there is
     nothing to restore; OpenTelemetry's `detach` would log an error for it.
     """
-    if type(token) is Token:
-        try:
+    token = entered.theirs
+    try:
+        _innermost.reset(entered.ours)
+        if type(token) is Token:
             token.var.reset(token)
-        except (ValueError, RuntimeError):
-            pass
-    else:  # an application's own runtime context
+    except (ValueError, RuntimeError):
+        pass
+    if type(token) is not Token:  # an application's own runtime context
         context_api.detach(token)
+
+
+def current_context() -> Context:
+    """The current context; with what is ours, where another tool has replaced it by one from before our operation."""
+    context = context_api.get_current()
+    innermost = _innermost.get()
+    if innermost is None or innermost is context or context.get(OWN_SPAN) is innermost.get(OWN_SPAN):
+        return context
+    return _completed(context, innermost)
+
+
+def _completed(context: Context, innermost: Context) -> Context:
+    """`context` and what it lacks of `innermost`; as it is, where it is rather one that the program chose itself."""
+    span, call = innermost.get(OWN_SPAN), usage.owner(innermost)
+    if not isinstance(span, Span) or not span.is_recording():
+        return context
+    holder = context.get(SPAN_KEY)
+    if OWN_SPAN in context:
+        is_from_before = call is not None and call.around is context[OWN_SPAN]
+    else:
+        # The program begins a trace with an empty context, or with what another service sent.
+        is_from_before = call is not None or (isinstance(holder, Span) and not holder.get_span_context().is_remote)
+    if not is_from_before:
+        return context
+    ours = {key: value for key, value in innermost.items() if key.startswith(_OURS)}
+    return Context({**context, **ours, ASIDE: holder})

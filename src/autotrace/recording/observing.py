@@ -7,9 +7,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import CoroutineType
 from typing import Any, cast
 
-from opentelemetry.context import get_current
-
 from . import usage
+from .current import current_context
 from .encoding import scalar
 from .guard import guard
 from .mapping import Call, parameter_names
@@ -47,7 +46,7 @@ class ObservedFunction:
         return wrapped(*args, **kwargs)
 
     def _note(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        call = usage.owner(get_current())
+        call = usage.owner(current_context())
         if call is None or not call.span.is_recording():
             return
         attributes = self._describe(Call(instance, args, kwargs, self._parameters))

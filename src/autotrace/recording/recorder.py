@@ -17,10 +17,11 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, cast
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from . import failures, semconv, usage
+from .current import current_context
 from .encoding import scalar
 from .guard import guard
 from .labels import EMPTY, TRACE, Labels, TraceState, in_force
@@ -86,7 +87,7 @@ class Recorder:
             started: When it started, in ns since 1970; now when None.
         """
         values = values if values is not None else {}
-        context = get_current() if parent is None else parent
+        context = current_context() if parent is None else parent
         operation = values.get("operation") or operation
         is_model_call = self._owns_model_calls and operation in semconv.MODEL_OPERATIONS
         started = started if started is not None else time.time_ns()
@@ -120,7 +121,7 @@ class Recorder:
         inner: dict[str, object] = {**context, SPAN_KEY: span, OWN_SPAN: span}
         model_call = None
         if is_model_call:
-            inner[usage.KEY] = model_call = usage.ModelCall(span, self.name)
+            inner[usage.KEY] = model_call = usage.ModelCall(span, self.name, context.get(OWN_SPAN))
         state = inner.get(TRACE)
         if not isinstance(state, TraceState):
             inner[TRACE] = TraceState(span, labels or EMPTY)

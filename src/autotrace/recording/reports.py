@@ -9,8 +9,7 @@ import inspect
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol
 
-from opentelemetry.context import get_current
-
+from .current import current_context
 from .guard import guard
 from .mapping import Call, parameter_names
 from .runs import Ended, Run, Runs
@@ -72,7 +71,7 @@ class StartFunction:
     def _begin(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         runs = self._runs
         try:
-            if runs.are_suppressed(get_current()):
+            if runs.are_suppressed(current_context()):
                 return
             begun = self._describe(Call(instance, args, kwargs, self._parameters, self._settings), result, self._find)
             if begun is not None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Hashable, Mapping
-from contextvars import Token
 from dataclasses import dataclass
 from typing import Any, cast
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 
-from .current import enter, leave
+from .current import Entered, current_context, enter, leave
 from .guard import guard
 from .messages import RequestValues, ResponseValues
 from .recorder import Contribution, Operation, Recorder
@@ -160,7 +159,7 @@ class _Entry:
         self.innermost = context.get(RUN)
         self.handling = id(sys.exc_info()[1])
         self.reference: weakref.ref[Any] | None = None
-        self.token: Token[Context] | None = None
+        self.token: Entered | None = None
         self.others: list[Operation | Contribution] | None = None
 
 
@@ -195,7 +194,7 @@ class Runs:
     def around(self, run_id: Hashable) -> Run | None:
         """The open run of that id, if what is current lies in it."""
         entry = self._open.get(run_id)
-        return entry.run if entry is not None and get_current().get(RUN) == entry.innermost else None
+        return entry.run if entry is not None and current_context().get(RUN) == entry.innermost else None
 
     def context(self, run_id: Hashable, current: Context) -> Context | None:
         """Where work of an open run belongs; None for an unknown run, and where `current` lies in it already."""
@@ -206,7 +205,7 @@ class Runs:
 
     def start(self, run: Run, make_current: bool = False) -> None:
         """Begins a run; one that is made current is so until its end, where that comes in the same context."""
-        current = get_current()
+        current = current_context()
         known = self._open.get(run.id)
         if known is not None:
             self._say_again(known, run)

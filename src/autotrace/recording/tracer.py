@@ -189,9 +189,11 @@ class RecordedSpan(trace.Span):
             self.tracer.sink.ended(self)
 
 
-#: The key of the span in OpenTelemetry's context, which its API sets but does not name.
 #: Where the innermost span of ours stands in a context: another tool's may be the current one.
 OWN_SPAN = "autotrace.span"
+#: Where another tool's span stands that is current although it began before ours: ours do not belong beneath it.
+ASIDE = "autotrace.aside"
+#: The key of the span in OpenTelemetry's context, which its API sets but does not name.
 SPAN_KEY = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 
 
@@ -285,7 +287,8 @@ def _nearest(context: Context, holder: object) -> object:
     """The span that one of ours lies in: a span of ours rather than another tool's, which our store does not hold."""
     own = context.get(OWN_SPAN)
     if type(own) is RecordedSpan and isinstance(holder, trace.Span):
-        return own if own.get_span_context().trace_id == holder.get_span_context().trace_id else holder
+        is_within = own.get_span_context().trace_id == holder.get_span_context().trace_id
+        return own if is_within or holder is context.get(ASIDE) else holder
     return holder
 
 
