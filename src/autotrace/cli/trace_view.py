@@ -23,6 +23,8 @@ _GAP = "  "
 
 #: Columns that a query and a name need to tell anything.
 _LEAST_QUERY, _LEAST_NAME = 20, 8
+#: Columns that a name needs beside a query, and those that it may take from a longer query.
+_SHORT_NAME, _LONG_NAME = 24, 40
 
 #: Deeper spans are drawn at this depth: a line must keep room for its text.
 _DEEPEST = 20
@@ -33,18 +35,20 @@ def print_table(traces: Sequence[TraceSummary]) -> None:
     out = console()
     rows = [_row(trace) for trace in traces]
     head = [Text(title, style="bold") for title in _TITLES]
+    queries = [Text("QUERY", style="bold"), *(Text(first_line(trace.request)) for trace in traces)]
     widths = [max(cell.cell_len for cell in column) for column in zip(head, *rows, strict=True)]
-    room = out.width - sum(widths) - len(_GAP) * len(widths)
-    if room < _LEAST_QUERY:
-        # Only the name gives way.
-        widths[_NAME] = max(_LEAST_NAME, widths[_NAME] + min(0, room + len(_GAP)))
-    queries = [Text(first_line(trace.request)) for trace in traces]
-    for cells, query in zip([head, *rows], [Text("QUERY", style="bold"), *queries], strict=True):
+    # Only name and query give way: what the other columns leave is theirs.
+    left = out.width - sum(widths) + widths[_NAME] - len(_GAP) * len(widths)
+    has_room = left >= min(widths[_NAME], _SHORT_NAME) + _LEAST_QUERY
+    most = _most_of_name(left, queries) if has_room else max(_LEAST_NAME, left + len(_GAP))
+    widths[_NAME] = min(widths[_NAME], most)
+    room = left - widths[_NAME]
+    for cells, query in zip([head, *rows], queries, strict=True):
         for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
             cell.truncate(width, overflow="ellipsis")
             cell.align("right" if number in _RIGHT else "left", width)
         line = Text(_GAP).join(cells)
-        if room < _LEAST_QUERY:
+        if not has_room:
             line.append(f"\n{_GAP}" if query.plain else "")
             query.truncate(out.width - len(_GAP), overflow="ellipsis")
         else:
@@ -53,11 +57,17 @@ def print_table(traces: Sequence[TraceSummary]) -> None:
         out.print(line + query, soft_wrap=True)
 
 
+def _most_of_name(left: int, queries: Iterable[Text]) -> int:
+    """Columns that names may have of those left for them and the queries: what no query needs, and somewhat more."""
+    longest_query = max(query.cell_len for query in queries)
+    return max(left - longest_query, min(_LONG_NAME, left - _LEAST_QUERY))
+
+
 def _row(trace: TraceSummary) -> list[Text]:
     return [
         Text(local_time(trace.start_ns)),
         Text(visible(trace.trace_id[:8])),
-        Text(first_line(trace.name, 24)),
+        Text(first_line(trace.name)),
         _status(trace),
         Text(duration(trace.duration_ms)),
         Text(tokens(trace.input_tokens, trace.output_tokens)),
@@ -71,9 +81,10 @@ def print_trace(trace: Trace) -> None:
     for line in _heading(trace.summary):
         _print(out, line)
     out.print()
-    for depth, span in in_tree_order(trace.spans):
-        _print(out, _tree_line(depth, span))
-    for _, span in in_tree_order(trace.spans):
+    tree = list(in_tree_order(trace.spans))
+    for branch, (depth, span) in zip(_branches([depth for depth, _ in tree]), tree, strict=True):
+        _print(out, _tree_line(branch, depth, span))
+    for _, span in tree:
         lines = list(_content(span, trace.payload(span)))
         if lines:
             out.print()
@@ -109,10 +120,21 @@ def _heading(trace: TraceSummary) -> Iterable[Text]:
         yield Text("  ".join(known), style="dim")
 
 
-def _tree_line(depth: int, span: Span) -> Text:
-    indent = "   " * (min(depth, _DEEPEST) - 1) + "└─ " if depth else ""
-    if depth > _DEEPEST:
-        indent += f"({depth}) "
+def _branches(depths: Sequence[int]) -> list[str]:
+    """What is drawn before each span of a tree, by their depths in the order of the tree."""
+    found: list[str] = []
+    followed: set[int] = set()  # depths at which another sibling comes further down
+    for depth in reversed(depths):
+        drawn = min(depth, _DEEPEST)
+        guides = "".join("│  " if level in followed else "   " for level in range(1, drawn))
+        joint = "├─ " if drawn in followed else "└─ "
+        found.append(guides + joint if drawn else "")
+        followed = {level for level in followed if level < drawn} | {drawn}
+    return found[::-1]
+
+
+def _tree_line(branch: str, depth: int, span: Span) -> Text:
+    indent = f"{branch}({depth}) " if depth > _DEEPEST else branch
     line = Text.assemble(
         (indent, "dim"),
         (first_line(span.name) or span.span_id, "bold"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,7 +183,8 @@ class Boundary:
         run: From a call to the id of the run whose work it does.
         waits: It does the work of the run that begins inside it.
         values: From a call to what it tells of the run that begins inside it (RequestValues).
-        is_family: When the asynchronous generator that it returns is left, all runs that began inside end.
+        is_family: When the generator that it returns is left, all runs that began inside end.
+        partial: From what had come out of such a generator by then to what the run that began inside is told.
         optional: Its absence in this version of the framework is no fault.
         subclasses: Also in every subclass of the class that has a method of that name of its own, now or later.
     """
@@ -194,6 +195,7 @@ class Boundary:
     waits: bool = False
     values: Callable[[Call], Mapping[str, Any] | None] | None = None
     is_family: bool = False
+    partial: Callable[[Sequence[Any]], ResponseValues | None] | None = None
     optional: bool = False
     subclasses: bool = False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import time
 import weakref
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable, Mapping, Sequence
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from opentelemetry.context import Context
 from .current import current_context, enter, leave
 from .guard import guard
 from .mapping import Call, parameter_names
+from .messages import ResponseValues
 from .runs import FAMILY, WAITING, Ended, Family, Runs, Waiting
 from .streams import first_step, named
 
@@ -66,7 +67,8 @@ class BoundaryFunction:
         run: From a call to the id of the run whose work it does. None: the run that begins inside it.
         values: From a call to what it tells of the run that begins inside it.
         waits: Whether the run that begins inside becomes current for the rest of the call.
-        is_family: Whether all runs that begin inside the asynchronous generator which it returns end with that.
+        is_family: Whether all runs that begin inside the generator which it returns end when that is left.
+        partial: From what had come out of such a generator by then to what the run that began inside is told.
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class BoundaryFunction:
         values: Callable[[Call], Mapping[str, Any] | None] | None,
         waits: bool,
         is_family: bool,
+        partial: Callable[[Sequence[Any]], ResponseValues | None] | None = None,
     ) -> None:
         self.label = label
         self.enabled = True
         self.runs = runs
         self.waits = waits
         self.is_family = is_family
+        self._partial = partial
         self._run = run
         self._values = values
         #: It does not matter what is current inside.
@@ -120,10 +124,11 @@ class BoundaryFunction:
             finally:
                 leave(token)
         # By `isinstance`, so that another tool's proxy of one counts too.
-        if isinstance(result, GeneratorType) and not self._is_bare:
-            return named(_relay(result, passage), result)
-        if isinstance(result, AsyncGeneratorType) and not (self._is_bare and FAMILY in current):
-            return self._relay_async(result, passage)
+        is_generator = isinstance(result, GeneratorType)
+        if is_generator or isinstance(result, AsyncGeneratorType):
+            if self._is_bare and FAMILY in current:
+                return result
+            return self._relayed(result, passage, _relay if is_generator else _relay_async)
         if isinstance(result, CoroutineType) and not self._is_bare:
             return named(_awaited(result, passage), result)
         return result
@@ -144,11 +149,10 @@ class BoundaryFunction:
         waiting = Waiting(self.runs, values)
         return Context({**current, WAITING: waiting}), None, waiting
 
-    def _relay_async(self, source: AsyncGenerator[Any, Any], passage: _Passage) -> AsyncGenerator[Any, Any]:
-        family = Family() if self.is_family else None
-        passage.family = family
-        relayed = cast(AsyncGenerator[Any, Any], named(_relay_async(source, passage, family), source))
-        if family is not None:
+    def _relayed(self, source: Any, passage: _Passage, relay: Callable[[Any, _Passage, Family | None], Any]) -> Any:
+        family = passage.family = Family(self._partial) if self.is_family else None
+        relayed = named(relay(source, passage, family), source)
+        if family is not None and isinstance(relayed, AsyncGeneratorType):
             # The interpreter calls this before the generator is handed to the event loop to be closed some time.
             family.stream = weakref.ref(relayed, family.end)
         return relayed
@@ -174,8 +178,8 @@ class _Passage:
         if self._call is not None:
             context, self._run, self._waiting = self._boundary.inside(self._call, current_context())
             if self.family is not None:
-                around = context.get(FAMILY)
-                self.family.around = around if isinstance(around, Family) else None
+                self.family.enter(context.get(FAMILY))
+                self.family.waiting = self._waiting
                 context = Context({**context, FAMILY: self.family})
             self._context, self._call = context, None
         elif self._waiting is not None and self._waiting.context is not None:
@@ -190,8 +194,10 @@ class _Passage:
             except Exception as problem:  # noqa: BLE001 (the app's own tracer)
                 guard.report(f"{self._boundary.label}: end of a run", problem)
 
-    def piece(self) -> None:
+    def piece(self, piece: object) -> None:
         """Something has come out: the first is told to a model's run."""
+        if self.family is not None:
+            self.family.piece(piece)
         if self._is_first:
             self._is_first = False
             waiting = self._waiting
@@ -224,7 +230,7 @@ async def _awaited(coroutine: Coroutine[Any, Any, Any], passage: _Passage) -> An
         leave(token)
 
 
-def _relay(source: Generator[Any, Any, Any], passage: _Passage) -> Generator[Any, Any, Any]:
+def _relay(source: Generator[Any, Any, Any], passage: _Passage, family: Family | None) -> Generator[Any, Any, Any]:
     """A generator in place of `source` that behaves as it does: send, throw, close, return value."""
     resume: Callable[[Any], Any] = source.send
     value: Any = None
@@ -237,11 +243,13 @@ def _relay(source: Generator[Any, Any, Any], passage: _Passage) -> Generator[Any
         finally:
             leave(token)
             value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
-        passage.piece()
+        passage.piece(item)
         try:
             value = yield item
             resume = source.send
         except BaseException as error:  # noqa: BLE001 (thrown in, a close among it, handed on to the source)
+            if family is not None and isinstance(error, GeneratorExit):
+                family.end()  # first: a framework may report a stream that was left as one that has ended well
             resume, value = source.throw, error
 
 
@@ -256,11 +264,13 @@ async def _relay_async(
         try:
             item = await resume(value)
         except StopAsyncIteration:
+            if family is not None:
+                family.release()
             return
         finally:
             leave(token)
             value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
-        passage.piece()
+        passage.piece(item)
         try:
             value = yield item
             resume = source.asend

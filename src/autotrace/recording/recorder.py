@@ -327,6 +327,7 @@ class Contribution:
         self._ended = True
         known: ResponseValues = {**self._values, **(values or {})}
         if self._inner is not None:
+            self._inner.outcome = outcome or self._call.outcome
             known = self._inner.combined(known)
         if not self._call.is_open:
             # A stream that was left is closed by and by, from the outside to the inside: it has been told already.

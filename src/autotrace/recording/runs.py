@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,6 +25,9 @@ from .suppression import is_suppressed
 RUN = "autotrace.run"
 WAITING = "autotrace.waiting"
 FAMILY = "autotrace.family"
+
+#: Pieces of a stream that are kept, should it be left; what comes after is not told.
+_MAX_PIECES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +108,41 @@ class Waiting:
 
 
 class Family:
-    """The runs that began inside one stream, all of which end with it.
+    """The runs that began inside one stream: they end with it, should it be left before its end.
+
+    Args:
+        partial: From what had come out of the stream by then to what the run of the stream itself is told.
 
     Attributes:
         stream: A weak reference to the stream; its callback ends the family.
-        around: The family that the stream itself lies in.
+        waiting: Where the run of the stream itself is found.
     """
 
-    __slots__ = ("_is_over", "_operations", "around", "stream")
+    __slots__ = (
+        *("__weakref__", "_around", "_inner", "_is_over", "_operations", "_partial", "_pieces"),
+        *("stream", "waiting"),
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, partial: Callable[[Sequence[Any]], ResponseValues | None] | None = None) -> None:
         self._operations: weakref.WeakSet[Operation] = weakref.WeakSet()
-        self.stream: weakref.ref[Any] | None = None
-        self.around: Family | None = None
+        self._inner: weakref.WeakSet[Family] = weakref.WeakSet()
+        self._around: Family | None = None
+        self._partial = partial
+        self._pieces: list[Any] = []
         self._is_over = False
+        self.stream: weakref.ref[Any] | None = None
+        self.waiting: Waiting | None = None
+
+    def enter(self, around: object) -> None:
+        """Says which family the stream itself lies in, if any."""
+        if isinstance(around, Family):
+            self._around = around
+            around._inner.add(self)
+
+    def piece(self, piece: object) -> None:
+        """Something has come out of the stream."""
+        if self._partial is not None and len(self._pieces) < _MAX_PIECES:
+            self._pieces.append(piece)
 
     def add(self, operation: Operation) -> None:
         """Takes in a run. One that begins although the stream was left (its task is not cancelled yet) ends at once."""
@@ -126,14 +150,33 @@ class Family:
             operation.abandon("closed")
             return
         self._operations.add(operation)
-        if self.around is not None:
-            self.around.add(operation)
+        if self._around is not None:
+            self._around.add(operation)
+
+    def release(self) -> None:
+        """The stream has come to its end: what still runs (a task that a step began) goes on without it."""
+        self.stream = None
 
     def end(self, _: object = None) -> None:
-        """Ends what is open, the innermost first."""
+        """The stream was left: ends what is open, the innermost first."""
         self._is_over = True
+        self._tell()
         for operation in sorted(self._operations, key=lambda operation: operation.number, reverse=True):
             operation.abandon("closed")
+
+    def _tell(self) -> None:
+        """Tells the runs of this stream and of those inside what came of them."""
+        for family in list(self._inner):
+            family._tell()
+        operation = self.waiting.operation if self.waiting is not None else None
+        if self._partial is None or not self._pieces or operation is None or not operation.is_open:
+            return
+        try:
+            values = self._partial(self._pieces)
+            if values is not None:
+                operation.set(values)
+        except Exception as error:  # noqa: BLE001 (a plugin's function)
+            guard.report("a stream that was left", error)
 
 
 class _Entry:

@@ -64,15 +64,25 @@ def _boundaries() -> Iterator[RunContext | Boundary]:
     chat, text = "langchain_core.language_models.chat_models", "langchain_core.language_models.llms"
     for prefix in ("", "a"):
         yield Boundary(chat, f"BaseChatModel._{prefix}generate_with_cache", run=runs.of_manager)
-        yield Boundary(chat, f"BaseChatModel.{prefix}stream", waits=True, is_family=True)
+        yield Boundary(chat, f"BaseChatModel.{prefix}stream", waits=True, is_family=True, partial=models.partial)
         yield Boundary(chat, f"BaseChatModel._{prefix}iter_v2_events", run=runs.of_manager, optional=True)
         yield Boundary(text, f"BaseLLM._{prefix}generate_helper", run=runs.of_managers)
-        yield Boundary(text, f"BaseLLM.{prefix}stream", waits=True, is_family=True)
+        yield Boundary(text, f"BaseLLM.{prefix}stream", waits=True, is_family=True, partial=models.partial)
         yield Boundary("langchain_core.retrievers", f"BaseRetriever.{prefix}invoke", waits=True)
         yield Boundary("langgraph.pregel", f"Pregel.{prefix}stream", waits=True, values=graphs.told, is_family=True)
-    for name in ("astream", "astream_events", "astream_log"):
+    for name, partial in (
+        ("stream", chains.partial),
+        ("astream", chains.partial),
+        ("astream_events", None),
+        ("astream_log", None),
+    ):
         yield Boundary(
-            "langchain_core.runnables.base", f"Runnable.{name}", values=chains.asked, is_family=True, subclasses=True
+            "langchain_core.runnables.base",
+            f"Runnable.{name}",
+            values=chains.asked,
+            is_family=True,
+            partial=partial,
+            subclasses=True,
         )
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from autotrace import Call, Ended, RequestValues, ResponseValues, Run
 
-from .conversation import message, messages
+from .conversation import joined, message, messages
 from .runs import failure
 from .values import shown
 
 #: Names that LangChain gives to what holds other steps together, and private ones: they say nothing of what is done.
 _PLUMBING = re.compile(
     r"Runnable(Sequence|Parallel|Assign|Passthrough|Pick|Lambda|Generator|Binding|WithFallbacks|Retry|Branch|Each|Seq"
-    r"|Callable|WithMessageHistory|Map)\b.*"
-    r"|(ChannelWrite|ChannelRead|Branch|_?write|branch:|Prompt|StateModifier|RunnableConfigurable|_?identity)\b.*"
+    r"|Callable|WithMessageHistory|Map|Configurable\w*)([<(].*)?"
+    r"|(ChannelWrite|ChannelRead|Branch)(<.*)?|branch:.*|Prompt|StateModifier|identity"
     r"|<lambda>|call_runnable|insert_history|check_sync_or_async|load_history|_\w*"
 )
-#: Marks the run of a graph's node, for what runs inside.
-NODE = "node"
+#: How LangChain tags the steps of a sequence, which LangGraph makes of a node: all but the first.
+_LATER_STEP = re.compile(r"seq:step:(?!1$)")
+#: The function in the node of LangGraph's ready-made agents.
+_BODIES = frozenset({"call_model", "acall_model"})
 
 Find = Callable[[Hashable], Run | None]
 
@@ -36,7 +38,7 @@ def started(call: Call, manager: Any, find: Find) -> Run:
     hidden = not is_full and (
         call.kwargs.get("run_type") in ("prompt", "parser")
         or "langsmith:hidden" in tags
-        or (parent is not None and not is_node and _is_plumbing(name, find(parent)))
+        or (parent is not None and not is_node and _is_plumbing(name, tags, find(parent)))
     )
     is_root = parent is None
 
@@ -50,7 +52,7 @@ def started(call: Call, manager: Any, find: Find) -> Run:
         values=values,
         is_hidden=hidden,
         holder=manager,
-        note=NODE if is_node else None,
+        note=name if is_node else None,
     )
 
 
@@ -88,9 +90,14 @@ def _own_name(serialized: Any) -> str | None:
     return serialized.get("name") or (path[-1] if isinstance(path, list) and path else None)
 
 
-def _is_plumbing(name: str, parent: Run | None) -> bool:
-    """Whether a step says nothing by itself. The steps of a node are the node, its writes and its branches."""
-    return (parent is not None and parent.note == NODE) or _PLUMBING.fullmatch(name) is not None
+def _is_plumbing(name: str, tags: list[str], parent: Run | None) -> bool:
+    """Whether a step says nothing by itself. In a node (whose run notes its name) that is also the node's own function;
+    what follows the first step are its writes and its branches.
+    """
+    if _PLUMBING.fullmatch(name) is not None:
+        return True
+    node = parent.note if parent is not None else None
+    return node is not None and (name == node or name in _BODIES or any(_LATER_STEP.match(tag) for tag in tags))
 
 
 def _operation(name: str, metadata: Mapping[str, Any]) -> str:
@@ -122,7 +129,19 @@ def _input(inputs: Any) -> RequestValues:
     return {"input": said, "input_value": shown(rest)} if rest else {"input": said}
 
 
+def partial(pieces: Sequence[Any]) -> ResponseValues | None:
+    """What had come out of a chain's stream when it was left: an answer as far as it went, else the last piece."""
+    said = joined(pieces)
+    if said is None:
+        return {"output_value": shown(pieces[-1])}
+    if all(isinstance(piece, str) for piece in pieces):
+        return {"output_value": "".join(pieces)}
+    return {"output": [said]}
+
+
 def _response(outputs: Any) -> ResponseValues:
+    if isinstance(outputs, str):
+        return {"output_value": outputs}
     if isinstance(outputs, dict) and isinstance(outputs.get("messages"), list) and outputs["messages"]:
         # The whole conversation so far: what is new is its last word.
         last = message(outputs["messages"][-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from autotrace import Message, Part, ToolCall
@@ -22,6 +22,8 @@ _ROLES = {
     "assistant": "assistant",
     "developer": "developer",
 }
+#: Types of pieces of an answer.
+_ANSWERS = frozenset({"ai", "AIMessageChunk"})
 FINISH = {"tool_calls": "tool_call", "tool_use": "tool_call", "end_turn": "stop", "max_tokens": "length"}
 #: Blocks of content that repeat what a message's tool calls say.
 _CALLS = frozenset({"tool_use", "tool_call", "function_call", "tool_call_chunk", "input_json_delta"})
@@ -60,6 +62,36 @@ def message(given: Any, reason: Any = None) -> Message | None:
     if isinstance(given, str):
         return Message.user(given)
     return None
+
+
+def joined(pieces: Iterable[Any]) -> Message | None:
+    """What the pieces of a streamed answer say together; None where one of them is no piece of an answer.
+
+    LangChain's own addition makes a whole message of every two; a stream is left in the program's time.
+    """
+    parts: list[Part | ToolCall] = []
+    calls: dict[Any, list[str]] = {}
+    for piece in pieces:
+        fields = {"content": piece} if isinstance(piece, str) else getattr(piece, "__dict__", None)
+        if not isinstance(fields, dict) or "content" not in fields or fields.get("type", "ai") not in _ANSWERS:
+            return None
+        for part in content_parts(fields["content"]):
+            last = parts[-1] if parts else None
+            if isinstance(last, Part) and isinstance(part, Part) and _goes_on(last, part):
+                parts[-1] = Part(last.type, last.content + part.content)
+            else:
+                parts.append(part)
+        for call in fields.get("tool_call_chunks") or ():
+            name, arguments, call_id = (str(call.get(key) or "") for key in ("name", "args", "id"))
+            known = calls.setdefault(call.get("index"), ["", "", ""])
+            calls[call.get("index")] = [known[0] + name, known[1] + arguments, known[2] + call_id]
+    parts += [ToolCall(name, arguments, call_id or None) for name, arguments, call_id in calls.values()]
+    return Message("assistant", tuple(parts)) if parts else None
+
+
+def _goes_on(last: Part, part: Part) -> bool:
+    is_text = isinstance(last.content, str) and isinstance(part.content, str)
+    return is_text and last.type == part.type and last.type in ("text", "reasoning", "refusal")
 
 
 def _of_fields(fields: Mapping[str, Any], reason: Any) -> Message:

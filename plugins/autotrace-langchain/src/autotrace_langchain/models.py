@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autotrace import Call, Ended, Message, RequestValues, ResponseValues, Run, Usage
 
-from .conversation import finish_reason, message, messages
+from .conversation import finish_reason, joined, message, messages
 from .runs import failure
 
 Find = Callable[[Hashable], Run | None]
@@ -81,6 +81,12 @@ def failed(call: Call) -> Ended:
     """A model's run that ended with an exception, perhaps after some of the answer."""
     partial = call.kwargs.get("response")
     return failure(call.instance.run_id, call.argument("error"), lambda: response(partial))
+
+
+def partial(pieces: Sequence[Any]) -> ResponseValues | None:
+    """What a model's stream had said when it was left."""
+    said = joined(pieces)
+    return {"output": [said]} if said is not None else None
 
 
 def response(result: Any) -> ResponseValues | None:

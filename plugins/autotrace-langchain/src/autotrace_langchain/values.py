@@ -19,6 +19,8 @@ def shown(value: Any, depth: int = 0) -> Any:
         return {key: shown(item, depth + 1) for key, item in value.items()}
     if kind is list or kind is tuple:
         return [shown(item, depth + 1) for item in value]
+    if kind.__name__ == "Command":
+        return {name: shown(item, depth + 1) for name, item in _command(value).items()}
     fields = getattr(value, "__dict__", None)
     if isinstance(fields, dict):
         if "content" in fields and isinstance(fields.get("type"), str):
@@ -31,6 +33,12 @@ def shown(value: Any, depth: int = 0) -> Any:
         if kind.__name__ in ("StringPromptValue", "StringPromptValueConcrete"):
             return fields.get("text")
     return value
+
+
+def _command(command: Any) -> dict[str, Any]:
+    """What a LangGraph Command says: where to go on, with what."""
+    told = {name: getattr(command, name, None) for name in ("resume", "update", "goto", "graph")}
+    return {name: item for name, item in told.items() if item is not None and item != ()}
 
 
 def _message(fields: dict[str, Any]) -> dict[str, Any]:

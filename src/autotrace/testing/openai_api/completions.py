@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -144,9 +145,37 @@ def _stream(ask: Ask, head: JSON, chunks: list[JSON], billed: Billed) -> Reply:
     )
 
 
+def _single(ask: Ask) -> list[Ask]:
+    """The request for each of its prompts alone: a list of texts, or of lists of tokens, is as many prompts."""
+    prompt = ask.body.get("prompt")
+    if not isinstance(prompt, list) or not prompt or isinstance(prompt[0], int):
+        return [ask]
+    return [dataclasses.replace(ask, body={**ask.body, "prompt": one}) for one in prompt]
+
+
+def _text_choice(ask: Ask, index: int, text: str, finish: str | None) -> JSON:
+    tokens = pieces(text, None) if ask.body.get("logprobs") and text else None
+    logprobs = tokens and {
+        "tokens": tokens,
+        "token_logprobs": [-0.25] * len(tokens),
+        "top_logprobs": [{token: -0.25} for token in tokens],
+        "text_offset": list(itertools.accumulate([0, *map(len, tokens[:-1])])),
+    }
+    return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _texts(ask: Ask) -> Iterator[tuple[str, str]]:
+    """The choices for one prompt: text and finish reason."""
+    echo = content_text(ask.body.get("prompt")) if ask.body.get("echo") else ""
+    for choice in range(ask.body.get("n") or 1):
+        answer = answer_to(ask, choice)
+        yield echo + (answer.text or answer.refusal or ""), answer.finish
+
+
 def completion(ask: Ask) -> Reply:
-    """`POST /completions`, the legacy text completion."""
-    billed = meter(ask)
+    """`POST /completions`, the legacy text completion: the choices for the first prompt, then for the next."""
+    prompts = _single(ask)
+    billed = dataclasses.replace(sum(map(meter, prompts), Billed()), requests=1)
     head = {
         "id": ask.id("cmpl-"),
         "object": "text_completion",
@@ -154,26 +183,16 @@ def completion(ask: Ask) -> Reply:
         "model": ask.model,
         "system_fingerprint": f"fp_{ask.digest % 2**40:010x}",
     }
-    prompt = content_text(ask.body.get("prompt")) if ask.body.get("echo") else ""
-    answers = [answer_to(ask, choice) for choice in range(ask.body.get("n") or 1)]
-
-    def choice(index: int, text: str, finish: str | None) -> JSON:
-        tokens = pieces(text, None) if ask.body.get("logprobs") and text else None
-        logprobs = tokens and {
-            "tokens": tokens,
-            "token_logprobs": [-0.25] * len(tokens),
-            "top_logprobs": [{token: -0.25} for token in tokens],
-            "text_offset": list(itertools.accumulate([0, *map(len, tokens[:-1])])),
-        }
-        return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
-
-    texts = [(prompt + (answer.text or answer.refusal or ""), answer.finish) for answer in answers]
+    texts = [text for prompt in prompts for text in _texts(prompt)]
     if not ask.streams:
-        choices = [choice(index, text, finish) for index, (text, finish) in enumerate(texts)]
+        choices = [_text_choice(ask, index, text, finish) for index, (text, finish) in enumerate(texts)]
         return Reply(encode({**head, "choices": choices, "usage": completion_usage(billed)}), billed=billed)
     wanted = ask.wanted.chunks and max(ask.wanted.chunks - 1, 1)
     lanes = [
-        [*(choice(index, piece, None) for piece in pieces(text, wanted)), choice(index, "", finish)]
+        [
+            *(_text_choice(ask, index, piece, None) for piece in pieces(text, wanted)),
+            _text_choice(ask, index, "", finish),
+        ]
         for index, (text, finish) in enumerate(texts)
     ]
     turns = (chunk for turn in itertools.zip_longest(*lanes) for chunk in turn if chunk)
