@@ -101,6 +101,26 @@ def test_settings_of_plugin_are_documented(plugin: Path) -> None:
             assert documented[setting][0] == ", ".join(f"`{value}`" for value in values)
 
 
+def outcomes() -> set[str]:
+    """How spans end that neither succeed nor fail, by all that the core and the plugins say."""
+    found: set[str] = set()
+    for folder in (SOURCE / "recording", SOURCE / "host", *(plugin / "src" for plugin in PLUGINS)):
+        for path in folder.rglob("*.py"):
+            code = path.read_text(encoding="utf-8")
+            found.update(re.findall(r'(?:\boutcome(?:: str)? ?= ?|\.(?:end|end_all|abandon)\()"(\w+)"', code))
+            for table in re.findall(r"^_OUTCOMES = (\{.*\})$", code, re.MULTILINE):
+                found.update(ast.literal_eval(table).values())
+    return found
+
+
+def test_statuses_are_documented() -> None:
+    """Every status that a span can have, and no other, has its meaning in docs/cli.md."""
+    known = outcomes()
+    assert known >= {"closed", "exited", "paused", "switched_off"}
+    section = page("docs/cli.md").partition("## Statuses\n")[2].partition("\n## ")[0]
+    assert set(rows(section)) == {"ok", "error", "running", "interrupted", *known}
+
+
 def commands(group: click.Group, path: str = "autotrace") -> Iterator[tuple[str, click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):

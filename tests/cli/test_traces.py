@@ -150,6 +150,25 @@ def test_show(autotrace: Command, write: Fill) -> None:
     ]
 
 
+def test_tree(autotrace: Command, write: Fill) -> None:
+    """A span is joined to its next sibling, past all that lies between them; the last of its siblings ends the line."""
+    for start, (span, parent) in enumerate(["1 ", "21", "32", "42", "54", "61", "76", "81"]):
+        write("a", span, parent.strip() or None, start=start)
+    write("a", "9", "0", start=9)
+    lines = autotrace("traces", "show", "aaaa").stdout.splitlines()
+    assert [line.partition("  ok")[0] for line in lines[2:]] == [
+        "span 1",
+        "├─ span 2",
+        "│  ├─ span 3",
+        "│  └─ span 4",
+        "│     └─ span 5",
+        "├─ span 6",
+        "│  └─ span 7",
+        "└─ span 8",
+        "span 9",
+    ]
+
+
 def test_show_json(autotrace: Command, write: Fill) -> None:
     """The object of the list, and the spans by start."""
     write("a", "2", "1", start=1)
@@ -241,6 +260,41 @@ def test_any_width(autotrace: Command, write: Fill, monkeypatch: pytest.MonkeyPa
         assert expected in shown
     assert len(lines) == (2 if columns >= 120 else 4)
     assert columns < 80 or max(map(len, lines)) <= columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "query", "width"),
+    [
+        (160, "why?", 49),
+        (113, "?", 43),
+        (160, "why? " * 20, 40),
+        (120, "why? " * 20, 35),
+        (100, "why? " * 20, 37),
+        (80, "why? " * 20, 17),
+    ],
+)
+def test_long_name(
+    autotrace: Command, write: Fill, monkeypatch: pytest.MonkeyPatch, columns: int, query: str, width: int
+) -> None:
+    """A name has what the other columns leave, and says so where that is not enough; the query keeps its share."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    name = "a workflow whose name is longer than most of them"
+    write("a", name=name, attributes={"input.value": query})
+    shown = autotrace("traces").stdout
+    expected = name if len(name) <= width else f"{name[: width - 1]}…"
+    assert f"  aaaaaaaa  {expected}  ok  " in shown
+    assert "QUERY" in shown
+    assert shown.count("why?") >= min(3, query.count("why?"))
+    assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_names_of_frameworks(autotrace: Command, write: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a framework calls a trace by default is shown whole beside the query."""
+    monkeypatch.setenv("COLUMNS", "120")
+    write("a", name="invoke_workflow LangGraph", attributes={"input.value": "why? " * 20})
+    header, line = autotrace("traces").stdout.splitlines()
+    assert header.endswith("  QUERY")
+    assert "  invoke_workflow LangGraph  ok  " in line
 
 
 @pytest.mark.parametrize("command", ["traces", "traces --json", "traces show aaaa", "traces show aaaa --json"])

@@ -484,6 +484,30 @@ def test_text_completion(server: OpenAIServer, lenient_client: Any) -> None:
     assert last(server).billed == completion_figures(final.usage)
 
 
+@pytest.mark.parametrize(
+    ("prompts", "count"), [(["Once", "Twice"], 2), (["Once"], 1), ([1, 2], 1), ([[1], [2, 3], [4]], 3)], ids=repr
+)
+def test_text_completion_of_several_prompts(
+    server: OpenAIServer, lenient_client: Any, prompts: list[Any], count: int
+) -> None:
+    """Each prompt, a text or a list of tokens, gets `n` choices of its own, in order; the tokens of all are billed."""
+    asked = {"model": "gpt-3.5-turbo-instruct", "prompt": prompts, "n": 2}
+    whole = lenient_client.completions.create(**asked)
+    *chunks, final = lenient_client.completions.create(**asked, stream=True, stream_options={"include_usage": True})
+    request = last(server)
+    single = [prompts] if count == 1 and isinstance(prompts[0], int) else prompts
+    alone = [lenient_client.completions.create(**{**asked, "prompt": prompt}) for prompt in single]
+    expected = [choice.text for reply in alone for choice in reply.choices]
+    assert [(choice.index, choice.text) for choice in whole.choices] == list(enumerate(expected))
+    pieces = [choice for chunk in chunks for choice in chunk.choices]
+    streamed = ["".join(piece.text for piece in pieces if piece.index == index) for index in range(2 * count)]
+    assert streamed == expected
+    assert whole.usage == final.usage
+    assert whole.usage.prompt_tokens == sum(reply.usage.prompt_tokens for reply in alone)
+    assert whole.usage.completion_tokens == sum(reply.usage.completion_tokens for reply in alone)
+    assert request.billed == completion_figures(final.usage)
+
+
 def test_images(server: OpenAIServer, client: Any) -> None:
     """gpt-image models answer data and tokens; the others a link or data, without tokens."""
     drawn = client.images.generate(model="gpt-image-1", prompt="a cat")

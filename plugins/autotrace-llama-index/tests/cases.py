@@ -260,7 +260,7 @@ async def llm_astructured_predict(kit: Kit) -> Any:
     return (await kit.llm.astructured_predict(City, _prompt(), question=QUESTION)).name
 
 
-@case("chat StructuredLLM")
+@case("chat gpt-4o")
 def llm_as_structured(kit: Kit) -> Any:
     return kit.llm.as_structured_llm(City).chat(_messages()).raw.name
 

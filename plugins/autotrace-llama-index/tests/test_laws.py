@@ -231,11 +231,11 @@ def test_a_model_of_the_programs_own(kit: Kit, spans: Spans) -> None:
             return words()
 
     Echo().chat(said())
-    assert spans.tree() == "chat Echo"
+    assert spans.tree() == "chat echo-1"
     assert spans.billed == (kit.server.billed.input_tokens, kit.server.billed.output_tokens)
     spans.clear()
     assert len(list(Echo().stream_complete(QUESTION))) == 5
-    assert spans.tree() == "text_completion Echo"
+    assert spans.tree() == "text_completion echo-1"
     assert output_text(spans.root()).count("heron") == 1
     autotrace.autolog("llama_index", disable=True)
     assert inspect.isfunction(inspect.unwrap(vars(Echo)["complete"]))

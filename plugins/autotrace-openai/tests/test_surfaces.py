@@ -147,8 +147,9 @@ async def test_completions(sdk: Any, spans: Any, server: Any) -> None:
     span = spans.one()
     assert span.name == "text_completion gpt-3.5-turbo-instruct"
     assert [message["parts"][0]["content"] for message in span.input] == ["one", "two"]
-    assert len(span.output) == 2
-    assert span["response.finish_reasons"] == ["stop", "stop"]
+    assert len(span.output) == 4
+    assert span["response.finish_reasons"] == ["stop"] * 4
+    assert spans.billed == server.billed
 
 
 @pytest.mark.parametrize("model", ["gpt-image-1", "dall-e-3"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from autotrace import Call, Message, RequestValues, ResponseValues
+from autotrace import Call, Message, RequestValues, ResponseValues, suppress
 
 from .conversation import calls_tools, field, finish_reason, message, messages, text_of
 from .usage import is_told, of_extra, of_raw
@@ -36,6 +36,8 @@ _PARAMETERS = {
     "reasoning_effort": "reasoning.level",
 }
 _MODELS = ("model", "model_name", "model_id")
+#: What LlamaIndex calls a model that has no name.
+_UNKNOWN = "unknown"
 
 
 def chat(call: Call) -> RequestValues:
@@ -65,8 +67,24 @@ def stream_complete(call: Call) -> RequestValues:
 
 def model_of(instance: Any) -> str:
     """The name of a model or, where it has none, of its class."""
-    known = (getattr(instance, name, None) for name in _MODELS)
-    return next((name for name in known if isinstance(name, str) and name), type(instance).__name__)
+    known = (_name(getattr(instance, name, None)) for name in _MODELS)
+    return next(filter(None, known), None) or _told_name(instance) or type(instance).__name__
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) and value not in ("", _UNKNOWN) else None
+
+
+def _told_name(instance: Any) -> str | None:
+    """The name that a model tells LlamaIndex, which asks for it at nearly every call, as we do where no field has it.
+
+    It is the program's code: what it asks of other models is no call of the program's, and its failure is not ours.
+    """
+    try:
+        with suppress():
+            return _name(instance.metadata.model_name)
+    except Exception:  # noqa: BLE001 (whatever it is, the model has a class)
+        return None
 
 
 def provider_of(instance: Any) -> str | None:
@@ -79,8 +97,13 @@ def provider_of(instance: Any) -> str | None:
     return None
 
 
+def _wrapped(instance: Any) -> Any:
+    """The model that is asked: a structured one only wraps it."""
+    return instance.llm if type(instance).__name__ == "StructuredLLM" else instance
+
+
 def _request(call: Call) -> RequestValues:
-    model, given = call.instance, call.kwargs
+    model, given = _wrapped(call.instance), call.kwargs
     found: RequestValues = {"model": model_of(model)}
     provider = provider_of(model)
     if provider is not None:
