@@ -15,6 +15,10 @@ from autotrace.testing.openai_server import OpenAIServer
 from .conftest import QUESTION, Models, Spans, messages, tokens
 from .entries import State
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*deprecated.*", "ignore::PendingDeprecationWarning", "ignore:unclosed:ResourceWarning"
+)
+
 
 def _sync(thing: Any, pieces: int) -> list[Any]:
     read = []

@@ -17,6 +17,10 @@ from autotrace.testing.openai_server import OpenAIServer
 from .conftest import Models, Spans
 from .entries import State
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*deprecated.*", "ignore::PendingDeprecationWarning", "ignore:unclosed:ResourceWarning"
+)
+
 
 @chain
 def rewrite(text: str) -> str:
@@ -94,13 +98,15 @@ def test_names_of_the_program(spans: Spans, name: str) -> None:
 def test_a_text_is_a_text(spans: Spans, server: OpenAIServer, chat: Models) -> None:
     """A chain that gives a text says that text: nobody's message."""
     said = (chat() | StrOutputParser()).invoke("nest?")
-    assert json.loads(spans.root().attributes["output.value"]) == said
+    assert spans.root().attributes["output.value"] == said
     assert "gen_ai.output.messages" not in spans.root().attributes
 
 
 def test_an_interrupt_and_its_answer(spans: Spans) -> None:
     """A node that waits for a human says what it asks; the call that goes on says the answer alone."""
     types = pytest.importorskip("langgraph.types", reason="this LangGraph has no interrupt()")
+    if not hasattr(types, "interrupt"):
+        pytest.skip("this LangGraph has no interrupt()")
 
     def ask(state: State) -> Any:
         return {"words": [types.interrupt({"question": "Delete it?"})]}

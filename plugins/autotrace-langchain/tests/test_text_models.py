@@ -13,6 +13,10 @@ from autotrace.testing.openai_server import OpenAIServer
 
 from .conftest import QUESTION, Models, Spans, input_text, output_text, tokens
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*deprecated.*", "ignore::PendingDeprecationWarning", "ignore:unclosed:ResourceWarning"
+)
+
 TEXTS = [QUESTION, "Where does the owl sleep?", "What do swifts eat?"]
 WAYS: dict[str, Callable[[Any], Any]] = {
     "batch": lambda model: model.batch(TEXTS),

@@ -141,7 +141,7 @@ def partial(pieces: Sequence[Any]) -> ResponseValues | None:
 
 def _response(outputs: Any) -> ResponseValues:
     if isinstance(outputs, str):
-        return {"output_value": outputs}
+        return {"output_value": str.__str__(outputs)}  # not LangChain's own kind of text
     if isinstance(outputs, dict) and isinstance(outputs.get("messages"), list) and outputs["messages"]:
         # The whole conversation so far: what is new is its last word.
         last = message(outputs["messages"][-1])
