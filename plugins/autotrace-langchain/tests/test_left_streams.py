@@ -75,7 +75,7 @@ def test_what_a_fallback_had_said(
 
 def test_tool_calls_that_had_come(spans: Spans, server: OpenAIServer, chat: Models) -> None:
     """Pieces of a tool call are put together (law L03)."""
-    from autotrace_langchain.conversation import joined
+    from autotrace_langchain.conversation import joined, spoken
     from langchain_core.messages import AIMessageChunk
 
     pieces = [
@@ -83,11 +83,11 @@ def test_tool_calls_that_had_come(spans: Spans, server: OpenAIServer, chat: Mode
         AIMessageChunk("see.", tool_call_chunks=[{"name": "weather", "args": '{"ci', "id": "c1", "index": 0}]),
         AIMessageChunk("", tool_call_chunks=[{"name": None, "args": 'ty": "R', "id": None, "index": 0}]),
     ]
-    said = joined(pieces)
+    said = joined([spoken(piece) or "" for piece in pieces])
     assert said is not None
     text, call = said.parts
     assert (text.content, call.name, call.arguments, call.id) == ("Let me see.", "weather", '{"city": "R', "c1")
-    assert joined([{"a": 1}]) is None
+    assert spoken({"a": 1}) is None
 
 
 def test_a_task_that_outlives_its_graph(spans: Spans, server: OpenAIServer, chat: Models) -> None:

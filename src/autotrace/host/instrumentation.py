@@ -184,7 +184,8 @@ class Boundary:
         waits: It does the work of the run that begins inside it.
         values: From a call to what it tells of the run that begins inside it (RequestValues).
         is_family: When the generator that it returns is left, all runs that began inside end.
-        partial: From what had come out of such a generator by then to what the run that began inside is told.
+        digest: From what comes out of such a generator to what `partial` needs of it, None for nothing.
+        partial: From that to what the run that began inside is told, should the generator be left.
         optional: Its absence in this version of the framework is no fault.
         subclasses: Also in every subclass of the class that has a method of that name of its own, now or later.
     """
@@ -195,6 +196,7 @@ class Boundary:
     waits: bool = False
     values: Callable[[Call], Mapping[str, Any] | None] | None = None
     is_family: bool = False
+    digest: Callable[[Any], Any] | None = None
     partial: Callable[[Sequence[Any]], ResponseValues | None] | None = None
     optional: bool = False
     subclasses: bool = False

@@ -9,17 +9,17 @@ from __future__ import annotations
 import inspect
 import time
 import weakref
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable, Mapping
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
 
 from opentelemetry.context import Context
 
 from .current import current_context, enter, leave
+from .families import FAMILY, Digest, Family, Partial, Waiting, surround, surrounding, unsurround
 from .guard import guard
 from .mapping import Call, parameter_names
-from .messages import ResponseValues
-from .runs import FAMILY, WAITING, Ended, Family, Runs, Waiting
+from .runs import WAITING, Ended, Runs
 from .streams import first_step, named
 
 
@@ -68,7 +68,8 @@ class BoundaryFunction:
         values: From a call to what it tells of the run that begins inside it.
         waits: Whether the run that begins inside becomes current for the rest of the call.
         is_family: Whether all runs that begin inside the generator which it returns end when that is left.
-        partial: From what had come out of such a generator by then to what the run that began inside is told.
+        digest: From what comes out of such a generator to what `partial` needs of it.
+        partial: From that to what the run that began inside is told, should the generator be left.
     """
 
     def __init__(
@@ -82,17 +83,19 @@ class BoundaryFunction:
         values: Callable[[Call], Mapping[str, Any] | None] | None,
         waits: bool,
         is_family: bool,
-        partial: Callable[[Sequence[Any]], ResponseValues | None] | None = None,
+        digest: Digest | None = None,
+        partial: Partial | None = None,
     ) -> None:
         self.label = label
         self.enabled = True
         self.runs = runs
         self.waits = waits
         self.is_family = is_family
+        self._digest = digest
         self._partial = partial
         self._run = run
         self._values = values
-        #: It does not matter what is current inside.
+        #: It does not matter what is current inside: that is the program's own, and what it makes current there stays.
         self._is_bare = is_family and not waits and run is None
         self._settings = settings
         self._parameters = parameter_names(function)
@@ -109,10 +112,12 @@ class BoundaryFunction:
         current = current_context()
         if self.runs.are_suppressed(current):
             return wrapped(*args, **kwargs)
+        if self._is_bare:
+            return self._followed(wrapped, instance, args, kwargs, current)
         passage = _Passage(self, Call(instance, args, kwargs, self._parameters, self._settings))
         if self._is_coroutine_function:
             return named(_called(wrapped, args, kwargs, passage), wrapped)
-        if self._is_generator_function or self._is_bare:
+        if self._is_generator_function:
             result = wrapped(*args, **kwargs)
         else:
             token = passage.enter()
@@ -122,16 +127,35 @@ class BoundaryFunction:
                 passage.interrupted(error)
                 raise
             finally:
-                leave(token)
+                passage.leave(token)
         # By `isinstance`, so that another tool's proxy of one counts too.
-        is_generator = isinstance(result, GeneratorType)
-        if is_generator or isinstance(result, AsyncGeneratorType):
-            if self._is_bare and FAMILY in current:
-                return result
-            return self._relayed(result, passage, _relay if is_generator else _relay_async)
-        if isinstance(result, CoroutineType) and not self._is_bare:
+        if isinstance(result, GeneratorType):
+            return self._relayed(result, passage, _relay)
+        if isinstance(result, AsyncGeneratorType):
+            return self._relayed(result, passage, _relay_async)
+        if isinstance(result, CoroutineType):
             return named(_awaited(result, passage), result)
         return result
+
+    def _followed(
+        self,
+        wrapped: Callable[..., Any],
+        instance: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        current: Context,
+    ) -> Any:
+        """Calls `wrapped`, and follows its generator if that lies in no other stream.
+
+        A plain one only if nobody else can hold it: what is dropped in its place closes it.
+        """
+        result = wrapped(*args, **kwargs)
+        is_plain = isinstance(result, GeneratorType)
+        is_followed = self._is_generator_function if is_plain else isinstance(result, AsyncGeneratorType)
+        if not is_followed or FAMILY in current or surrounding() is not None:
+            return result
+        passage = _BarePassage(self, Call(instance, args, kwargs, self._parameters, self._settings))
+        return self._relayed(result, passage, _relay if is_plain else _relay_async)
 
     def inside(self, call: Call, current: Context) -> tuple[Context, Hashable, Waiting | None]:
         """What is current inside: the context, the run whose work is done, and what waits there for a run to begin."""
@@ -149,9 +173,18 @@ class BoundaryFunction:
         waiting = Waiting(self.runs, values)
         return Context({**current, WAITING: waiting}), None, waiting
 
-    def _relayed(self, source: Any, passage: _Passage, relay: Callable[[Any, _Passage, Family | None], Any]) -> Any:
-        family = passage.family = Family(self._partial) if self.is_family else None
-        relayed = named(relay(source, passage, family), source)
+    def waiting(self, call: Call) -> Waiting | None:
+        """What waits for a run to begin inside, where that is told something."""
+        try:
+            values = self._values(call) if self._values is not None else None
+        except Exception as error:  # noqa: BLE001 (a plugin's function)
+            guard.report(f"{self.label}: boundary", error)
+            return None
+        return Waiting(self.runs, values)
+
+    def _relayed(self, source: Any, passage: _Passage, relay: Callable[[Any, _Passage], Any]) -> Any:
+        family = passage.family = Family(self._digest, self._partial) if self.is_family else None
+        relayed = named(relay(source, passage), source)
         if family is not None and isinstance(relayed, AsyncGeneratorType):
             # The interpreter calls this before the generator is handed to the event loop to be closed some time.
             family.stream = weakref.ref(relayed, family.end)
@@ -173,18 +206,22 @@ class _Passage:
         self.family: Family | None = None
 
     def enter(self) -> Any:
-        """Makes the context inside the current one. Give the result to `leave`."""
+        """Makes the context inside the current one. Give the result to `self.leave`."""
         context = self._context
         if self._call is not None:
             context, self._run, self._waiting = self._boundary.inside(self._call, current_context())
             if self.family is not None:
-                self.family.enter(context.get(FAMILY))
+                self.family.enter(context.get(FAMILY) or surrounding())
                 self.family.waiting = self._waiting
                 context = Context({**context, FAMILY: self.family})
             self._context, self._call = context, None
         elif self._waiting is not None and self._waiting.context is not None:
             context = self._context = self._waiting.context
         return enter(cast(Context, context))
+
+    def leave(self, token: Any) -> None:
+        """Makes current what was current before."""
+        leave(token)
 
     def interrupted(self, error: BaseException) -> None:
         """The work was cancelled: a framework may not report that, or only when nobody waits for it any more."""
@@ -208,6 +245,25 @@ class _Passage:
                     guard.report(f"{self._boundary.label}: first piece", problem)
 
 
+class _BarePassage(_Passage):
+    """A passage in which nothing is made current: the generator is taken to lie in its family alone."""
+
+    __slots__ = ()
+
+    def enter(self) -> Any:
+        """Says in which family what begins now lies."""
+        family = cast(Family, self.family)
+        if self._call is not None:
+            family.enter(surrounding())  # one made by a method of the same name in a class further up
+            self._waiting = family.waiting = self._boundary.waiting(self._call)
+            self._call = None
+        return surround(family)
+
+    def leave(self, token: Any) -> None:
+        """Says so no more."""
+        unsurround(token)
+
+
 async def _called(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], passage: _Passage) -> Any:
     token = passage.enter()
     try:
@@ -216,7 +272,7 @@ async def _called(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: di
         passage.interrupted(error)
         raise
     finally:
-        leave(token)
+        passage.leave(token)
 
 
 async def _awaited(coroutine: Coroutine[Any, Any, Any], passage: _Passage) -> Any:
@@ -227,58 +283,70 @@ async def _awaited(coroutine: Coroutine[Any, Any, Any], passage: _Passage) -> An
         passage.interrupted(error)
         raise
     finally:
-        leave(token)
+        passage.leave(token)
 
 
-def _relay(source: Generator[Any, Any, Any], passage: _Passage, family: Family | None) -> Generator[Any, Any, Any]:
+def _relay(source: Generator[Any, Any, Any], passage: _Passage) -> Generator[Any, Any, Any]:
     """A generator in place of `source` that behaves as it does: send, throw, close, return value."""
+    family = passage.family
     resume: Callable[[Any], Any] = source.send
     value: Any = None
-    while True:
-        token = passage.enter()
-        try:
-            item = resume(value)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            leave(token)
-            value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
-        passage.piece(item)
-        try:
-            value = yield item
-            resume = source.send
-        except BaseException as error:  # noqa: BLE001 (thrown in, a close among it, handed on to the source)
-            if family is not None and isinstance(error, GeneratorExit):
-                family.end()  # first: a framework may report a stream that was left as one that has ended well
-            resume, value = source.throw, error
+    closing: Any = None
+    held: list[Any] = []  # what comes out is held by nobody here while the program has it
+    try:
+        while True:
+            token = passage.enter()
+            try:
+                held.append(resume(value))
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                passage.leave(token)
+                value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
+                if family is not None and closing is not None:
+                    family.closed(closing)
+                    closing = None
+            passage.piece(held[0])
+            try:
+                value = yield held.pop()
+                resume = source.send
+            except BaseException as error:  # noqa: BLE001 (thrown in, a close among it, handed on to the source)
+                if family is not None and isinstance(error, GeneratorExit):
+                    closing = family.closing()
+                resume, value = source.throw, error
+    finally:
+        if family is not None:
+            family.release()
 
 
-async def _relay_async(
-    source: AsyncGenerator[Any, Any], passage: _Passage, family: Family | None
-) -> AsyncGenerator[Any, Any]:
+async def _relay_async(source: AsyncGenerator[Any, Any], passage: _Passage) -> AsyncGenerator[Any, Any]:
     """An asynchronous generator in place of `source` that behaves as it does."""
+    family = passage.family
     resume: Callable[[Any], Any] = first_step(source)
     value: Any = None
-    while True:
-        token = passage.enter()
-        try:
-            item = await resume(value)
-        except StopAsyncIteration:
-            if family is not None:
-                family.release()
-            return
-        finally:
-            leave(token)
-            value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
-        passage.piece(item)
-        try:
-            value = yield item
-            resume = source.asend
-        except GeneratorExit:
-            # Runs end first: the loop may be gone before the source has closed.
-            if family is not None:
-                family.end()
-            await source.aclose()
-            raise
-        except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on to the source)
-            resume, value = source.athrow, error
+    held: list[Any] = []
+    try:
+        while True:
+            token = passage.enter()
+            try:
+                held.append(await resume(value))
+            except StopAsyncIteration:
+                return
+            finally:
+                passage.leave(token)
+                value = None  # an exception that was thrown in holds this frame: all in it would wait for a collection
+            passage.piece(held[0])
+            try:
+                value = yield held.pop()
+                resume = source.asend
+            except GeneratorExit:
+                # Runs end first: the loop may be gone before the source has closed.
+                if family is not None:
+                    family.end()
+                await source.aclose()
+                raise
+            except BaseException as error:  # noqa: BLE001 (thrown in by the caller, handed on to the source)
+                resume, value = source.athrow, error
+    finally:
+        if family is not None:
+            family.release()

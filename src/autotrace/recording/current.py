@@ -13,7 +13,8 @@ from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from . import usage
+from . import suppression, usage
+from .labels import LABELS, TRACE
 from .tracer import ASIDE, OWN_SPAN, SPAN_KEY
 
 _innermost: ContextVar[Context | None] = ContextVar("autotrace.innermost", default=None)
@@ -65,11 +66,13 @@ def _completed(context: Context, innermost: Context) -> Context:
         return context
     holder = context.get(SPAN_KEY)
     if OWN_SPAN in context:
-        is_from_before = call is not None and call.around is context[OWN_SPAN]
+        # Within a model call, any context of its trace that does not know of it was taken before.
+        is_from_before = call is not None and context.get(TRACE) is innermost.get(TRACE)
     else:
         # The program begins a trace with an empty context, or with what another service sent.
         is_from_before = call is not None or (isinstance(holder, Span) and not holder.get_span_context().is_remote)
     if not is_from_before:
         return context
+    kept = {key: context[key] for key in (LABELS, suppression.KEY) if key in context}
     ours = {key: value for key, value in innermost.items() if key.startswith(_OURS)}
-    return Context({**context, **ours, ASIDE: holder})
+    return Context({**context, **ours, **kept, ASIDE: holder})

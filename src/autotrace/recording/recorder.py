@@ -121,7 +121,7 @@ class Recorder:
         inner: dict[str, object] = {**context, SPAN_KEY: span, OWN_SPAN: span}
         model_call = None
         if is_model_call:
-            inner[usage.KEY] = model_call = usage.ModelCall(span, self.name, context.get(OWN_SPAN))
+            inner[usage.KEY] = model_call = usage.ModelCall(span, self.name)
         state = inner.get(TRACE)
         if not isinstance(state, TraceState):
             inner[TRACE] = TraceState(span, labels or EMPTY)
@@ -134,6 +134,11 @@ class Recorder:
         if isinstance(operation, Operation) and operation.is_open:
             provider = values.get("provider") or self.provider
             operation.span.set_attributes(semconv.request_attributes(operation.kind, provider, values, self.policy))
+
+
+def next_number() -> int:
+    """Higher than the number of every operation that was started before, lower than those of all to come."""
+    return next(_keys)
 
 
 class Operation:
@@ -179,6 +184,11 @@ class Operation:
     def number(self) -> int:
         """Higher than that of every operation that was started before."""
         return self._key
+
+    @property
+    def known(self) -> ResponseValues:
+        """What has become known so far."""
+        return self._values or {}
 
     def set(self, values: ResponseValues) -> None:
         """Adds what has become known."""

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from opentelemetry.context import Context
 
 from .current import Entered, current_context, enter, leave
+from .families import FAMILY, Family, Waiting, is_closing, surrounding
 from .guard import guard
 from .messages import RequestValues, ResponseValues
 from .recorder import Contribution, Operation, Recorder
 from .suppression import is_suppressed
 
 #: In OpenTelemetry's context: the id of the innermost run with a span (or of the outermost, where none has); the
-#: boundary that waits for a run; the stream that all runs of it end with.
+#: boundary that waits for a run.
 RUN = "autotrace.run"
 WAITING = "autotrace.waiting"
-FAMILY = "autotrace.family"
-
-#: Pieces of a stream that are kept, should it be left; what comes after is not told.
-_MAX_PIECES = 10_000
 
 
 @dataclass(slots=True)  # not frozen: that takes four times as long to make, eight times a call
@@ -86,97 +83,6 @@ class Ended:
     stream: Any = None
     until: Hashable | None = None
     began: RequestValues | Callable[[], RequestValues | None] | None = None
-
-
-class Waiting:
-    """A boundary that waits for the run that begins inside it.
-
-    Attributes:
-        runs: Whose runs it waits for.
-        values: What it knows of that run.
-        operation: That run's, once it has begun.
-        context: Where the rest of the boundary belongs, once the run has begun.
-    """
-
-    __slots__ = ("context", "operation", "runs", "values")
-
-    def __init__(self, runs: Runs, values: Mapping[str, Any] | None) -> None:
-        self.runs = runs
-        self.values = values
-        self.operation: Operation | Contribution | None = None
-        self.context: Context | None = None
-
-
-class Family:
-    """The runs that began inside one stream: they end with it, should it be left before its end.
-
-    Args:
-        partial: From what had come out of the stream by then to what the run of the stream itself is told.
-
-    Attributes:
-        stream: A weak reference to the stream; its callback ends the family.
-        waiting: Where the run of the stream itself is found.
-    """
-
-    __slots__ = (
-        *("__weakref__", "_around", "_inner", "_is_over", "_operations", "_partial", "_pieces"),
-        *("stream", "waiting"),
-    )
-
-    def __init__(self, partial: Callable[[Sequence[Any]], ResponseValues | None] | None = None) -> None:
-        self._operations: weakref.WeakSet[Operation] = weakref.WeakSet()
-        self._inner: weakref.WeakSet[Family] = weakref.WeakSet()
-        self._around: Family | None = None
-        self._partial = partial
-        self._pieces: list[Any] = []
-        self._is_over = False
-        self.stream: weakref.ref[Any] | None = None
-        self.waiting: Waiting | None = None
-
-    def enter(self, around: object) -> None:
-        """Says which family the stream itself lies in, if any."""
-        if isinstance(around, Family):
-            self._around = around
-            around._inner.add(self)
-
-    def piece(self, piece: object) -> None:
-        """Something has come out of the stream."""
-        if self._partial is not None and len(self._pieces) < _MAX_PIECES:
-            self._pieces.append(piece)
-
-    def add(self, operation: Operation) -> None:
-        """Takes in a run. One that begins although the stream was left (its task is not cancelled yet) ends at once."""
-        if self._is_over:
-            operation.abandon("closed")
-            return
-        self._operations.add(operation)
-        if self._around is not None:
-            self._around.add(operation)
-
-    def release(self) -> None:
-        """The stream has come to its end: what still runs (a task that a step began) goes on without it."""
-        self.stream = None
-
-    def end(self, _: object = None) -> None:
-        """The stream was left: ends what is open, the innermost first."""
-        self._is_over = True
-        self._tell()
-        for operation in sorted(self._operations, key=lambda operation: operation.number, reverse=True):
-            operation.abandon("closed")
-
-    def _tell(self) -> None:
-        """Tells the runs of this stream and of those inside what came of them."""
-        for family in list(self._inner):
-            family._tell()
-        operation = self.waiting.operation if self.waiting is not None else None
-        if self._partial is None or not self._pieces or operation is None or not operation.is_open:
-            return
-        try:
-            values = self._partial(self._pieces)
-            if values is not None:
-                operation.set(values)
-        except Exception as error:  # noqa: BLE001 (a plugin's function)
-            guard.report("a stream that was left", error)
 
 
 class _Entry:
@@ -253,15 +159,15 @@ class Runs:
         if known is not None:
             self._say_again(known, run)
             return
-        waiting = current.get(WAITING)
-        if not isinstance(waiting, Waiting) or waiting.runs is not self or waiting.context is not None:
-            waiting = None
+        around = surrounding()
+        boundary = self._waiting_one(current.get(WAITING))
+        waiting = boundary or (self._waiting_one(around.waiting) if around is not None else None)
         values = _values_of(run, waiting.values if waiting is not None else None)
         # Where runs are made current, what is current is right: a framework's own idea of it may be a run of before.
         context = self._place(None if make_current else run.parent, current)
         operation = None
         if values is not None:
-            operation, context = self._begin(run, values, context)
+            operation, context = self._begin(run, values, context, around)
         elif RUN not in context:
             context = Context({**context, RUN: run.id})  # by which what runs inside is known to lie in it
         entry = self._open[run.id] = _Entry(run, operation, context)
@@ -269,6 +175,7 @@ class Runs:
             self._hold(entry, run.holder)
         if waiting is not None:
             waiting.context, waiting.operation = context, operation
+        if boundary is not None:
             enter(context)  # the boundary restores what was current before
         elif make_current and context is not current:
             entry.token = enter(context)
@@ -302,6 +209,9 @@ class Runs:
         values = self._values(operation, ended)
         if ended.error is not None and ended.outcome is None:
             operation.fail(ended.error, values)
+        elif isinstance(operation, Operation) and is_closing(operation):
+            # A framework may leave out the last pieces of a stream that it finds closed: we have counted them.
+            operation.finish({**(values or {}), **operation.known}, ended.outcome or "closed")
         else:
             operation.finish(values, ended.outcome or _interruption(handling))
 
@@ -329,12 +239,21 @@ class Runs:
             return Context({key: value for key, value in current.items() if key != WAITING})
         return current
 
-    def _begin(self, run: Run, values: RequestValues, context: Context) -> tuple[Operation | Contribution, Context]:
+    def _waiting_one(self, found: object) -> Waiting | None:
+        """What waits for a run of ours to begin."""
+        return found if isinstance(found, Waiting) and found.runs is self and found.context is None else None
+
+    def _begin(
+        self, run: Run, values: RequestValues, context: Context, around: Family | None
+    ) -> tuple[Operation | Contribution, Context]:
         operation = self._recorder.start(run.operation, values, parent=context)
+        inside: dict[str, object] = {**operation.context, RUN: run.id}
         family = context.get(FAMILY)
+        if family is None and around is not None:
+            inside[FAMILY] = family = around
         if isinstance(family, Family) and isinstance(operation, Operation):
             family.add(operation)
-        return operation, Context({**operation.context, RUN: run.id})
+        return operation, Context(inside)
 
     def _say_again(self, entry: _Entry, run: Run) -> None:
         """A framework that reports a run twice knows more the second time."""
@@ -374,7 +293,8 @@ def _values_of(run: Run, told: Mapping[str, Any] | None) -> RequestValues | None
 
 def _abandon(operation: Operation | Contribution) -> None:
     try:
-        operation.abandon("abandoned")
+        is_closed = isinstance(operation, Operation) and is_closing(operation)
+        operation.abandon("closed" if is_closed else "abandoned")
     except Exception as error:  # noqa: BLE001 (the interpreter may be half gone)
         guard.report("end of an abandoned run", error)
 

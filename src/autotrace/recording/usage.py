@@ -22,7 +22,6 @@ class ModelCall:
 
     Attributes:
         span: The owner's span.
-        around: The span of ours that it lies in.
         framework: Whose call it is. A call of the same framework inside it (an OpenAI request that a transport of the
             OpenAI client makes) is another call, not another view of this one.
         is_open: False once the owner has ended: what comes later is a call of its own.
@@ -30,11 +29,10 @@ class ModelCall:
         outcome: How the owner ended that neither succeeded nor failed.
     """
 
-    __slots__ = ("around", "contributions", "framework", "is_open", "outcome", "span")
+    __slots__ = ("contributions", "framework", "is_open", "outcome", "span")
 
-    def __init__(self, span: Span, framework: str, around: object = None) -> None:
+    def __init__(self, span: Span, framework: str) -> None:
         self.span = span
-        self.around = around
         self.framework = framework
         self.is_open = True
         self.contributions: list[ResponseValues] = []

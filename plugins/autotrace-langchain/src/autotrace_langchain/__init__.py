@@ -13,6 +13,7 @@ from typing import Any
 from autotrace import Boundary, Call, Instrumentation, Patch, Run, RunContext, RunEnd, RunStart, hookimpl
 
 from . import chains, embeddings, graphs, models, retrievers, runs, tools
+from .conversation import spoken
 
 _MANAGERS = "langchain_core.callbacks.manager"
 
@@ -64,10 +65,14 @@ def _boundaries() -> Iterator[RunContext | Boundary]:
     chat, text = "langchain_core.language_models.chat_models", "langchain_core.language_models.llms"
     for prefix in ("", "a"):
         yield Boundary(chat, f"BaseChatModel._{prefix}generate_with_cache", run=runs.of_manager)
-        yield Boundary(chat, f"BaseChatModel.{prefix}stream", waits=True, is_family=True, partial=models.partial)
+        yield Boundary(
+            chat, f"BaseChatModel.{prefix}stream", waits=True, is_family=True, digest=spoken, partial=models.partial
+        )
         yield Boundary(chat, f"BaseChatModel._{prefix}iter_v2_events", run=runs.of_manager, optional=True)
         yield Boundary(text, f"BaseLLM._{prefix}generate_helper", run=runs.of_managers)
-        yield Boundary(text, f"BaseLLM.{prefix}stream", waits=True, is_family=True, partial=models.partial)
+        yield Boundary(
+            text, f"BaseLLM.{prefix}stream", waits=True, is_family=True, digest=spoken, partial=models.partial
+        )
         yield Boundary("langchain_core.retrievers", f"BaseRetriever.{prefix}invoke", waits=True)
         yield Boundary("langgraph.pregel", f"Pregel.{prefix}stream", waits=True, values=graphs.told, is_family=True)
     for name, partial in (
@@ -81,6 +86,7 @@ def _boundaries() -> Iterator[RunContext | Boundary]:
             f"Runnable.{name}",
             values=chains.asked,
             is_family=True,
+            digest=spoken if partial else None,
             partial=partial,
             subclasses=True,
         )

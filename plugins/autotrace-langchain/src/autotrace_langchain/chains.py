@@ -130,13 +130,11 @@ def _input(inputs: Any) -> RequestValues:
 
 
 def partial(pieces: Sequence[Any]) -> ResponseValues | None:
-    """What had come out of a chain's stream when it was left: an answer as far as it went, else the last piece."""
-    said = joined(pieces)
-    if said is None:
-        return {"output_value": shown(pieces[-1])}
+    """What had come out of a chain's stream when it was left: a text or an answer, as far as it went."""
     if all(isinstance(piece, str) for piece in pieces):
         return {"output_value": "".join(pieces)}
-    return {"output": [said]}
+    said = joined(pieces)
+    return {"output": [said]} if said is not None else None
 
 
 def _response(outputs: Any) -> ResponseValues:

@@ -22,6 +22,8 @@ _ROLES = {
     "assistant": "assistant",
     "developer": "developer",
 }
+#: Parts that go on from one piece of an answer to the next.
+_TEXTS = frozenset({"text", "reasoning", "refusal"})
 #: Types of pieces of an answer.
 _ANSWERS = frozenset({"ai", "AIMessageChunk"})
 FINISH = {"tool_calls": "tool_call", "tool_use": "tool_call", "end_turn": "stop", "max_tokens": "length"}
@@ -64,34 +66,40 @@ def message(given: Any, reason: Any = None) -> Message | None:
     return None
 
 
-def joined(pieces: Iterable[Any]) -> Message | None:
-    """What the pieces of a streamed answer say together; None where one of them is no piece of an answer.
+def spoken(piece: Any) -> str | tuple[Any, Any] | None:
+    """What a piece of a streamed answer says: a text, or a message's content and pieces of its tool calls."""
+    if isinstance(piece, str):
+        return str.__str__(piece)
+    fields = getattr(piece, "__dict__", None)
+    if isinstance(fields, dict) and "content" in fields and fields.get("type") in _ANSWERS:
+        return fields["content"], fields.get("tool_call_chunks")
+    return None
 
-    LangChain's own addition makes a whole message of every two; a stream is left in the program's time.
-    """
-    parts: list[Part | ToolCall] = []
+
+def joined(pieces: Iterable[str | tuple[Any, Any]]) -> Message | None:
+    """What such pieces say together. LangChain's own addition makes a whole message of every two of them."""
+    texts: list[tuple[str, list[str]]] = []
+    others: list[Part | ToolCall] = []
     calls: dict[Any, list[str]] = {}
     for piece in pieces:
-        fields = {"content": piece} if isinstance(piece, str) else getattr(piece, "__dict__", None)
-        if not isinstance(fields, dict) or "content" not in fields or fields.get("type", "ai") not in _ANSWERS:
-            return None
-        for part in content_parts(fields["content"]):
-            last = parts[-1] if parts else None
-            if isinstance(last, Part) and isinstance(part, Part) and _goes_on(last, part):
-                parts[-1] = Part(last.type, last.content + part.content)
+        content, chunks = piece if isinstance(piece, tuple) else (piece, None)
+        for part in content_parts(content):
+            if not isinstance(part, Part) or not isinstance(part.content, str) or part.type not in _TEXTS:
+                others.append(part)
+            elif texts and texts[-1][0] == part.type:
+                texts[-1][1].append(part.content)
             else:
-                parts.append(part)
-        for call in fields.get("tool_call_chunks") or ():
-            name, arguments, call_id = (str(call.get(key) or "") for key in ("name", "args", "id"))
-            known = calls.setdefault(call.get("index"), ["", "", ""])
-            calls[call.get("index")] = [known[0] + name, known[1] + arguments, known[2] + call_id]
-    parts += [ToolCall(name, arguments, call_id or None) for name, arguments, call_id in calls.values()]
+                texts.append((part.type, [part.content]))
+        for chunk in chunks or ():
+            call = calls.setdefault(chunk.get("index"), ["", "", ""])
+            for place, key in enumerate(("name", "args", "id")):
+                call[place] += str(chunk.get(key) or "")
+    parts = [
+        *(Part(kind, "".join(said)) for kind, said in texts),
+        *others,
+        *(ToolCall(name, arguments, call_id or None) for name, arguments, call_id in calls.values()),
+    ]
     return Message("assistant", tuple(parts)) if parts else None
-
-
-def _goes_on(last: Part, part: Part) -> bool:
-    is_text = isinstance(last.content, str) and isinstance(part.content, str)
-    return is_text and last.type == part.type and last.type in ("text", "reasoning", "refusal")
 
 
 def _of_fields(fields: Mapping[str, Any], reason: Any) -> Message:
