@@ -126,3 +126,24 @@ def test_what_has_ended_is_over(acme: Any, spans: Collected) -> None:
         leave(token)
     inner = spans.named("chat acme-1")
     assert inner.parent.span_id != span_id(spans.named("step"))
+
+
+@FORMS
+def test_a_request_beneath_what_is_far_around(acme: Any, spans: Collected, call: Callable[[Any], None]) -> None:
+    """The same where several steps of ours lie between the kept context and the model call (law L17)."""
+    with autotrace.span("far"):
+        kept = get_current()
+        with autotrace.span("step"), framework_call():
+            _call_in(kept, acme, call)
+    assert {span.name for span in spans.finished} == {"far", "step", "chat framework-1"}
+
+
+@FORMS
+def test_labels_of_a_kept_context_count(acme: Any, spans: Collected, call: Callable[[Any], None]) -> None:
+    """Whose a call is, the context that the program made current says (law L37)."""
+    theirs = _another_tools_span()
+    with autotrace.context(session="theirs"):
+        kept = Context({**theirs, **get_current()})
+    with autotrace.context(session="ours"), autotrace.span("worker"):
+        _call_in(kept, acme, call)
+    assert spans.named("chat acme-1").attributes["session.id"] == "theirs"

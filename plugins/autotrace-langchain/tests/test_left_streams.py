@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
 from langgraph.graph import END, START, StateGraph
+from opentelemetry.baggage import get_baggage, set_baggage
+from opentelemetry.context import attach, detach, get_current
 
+from autotrace.recording import recorder
 from autotrace.testing.openai_server import OpenAIServer
 
-from .conftest import QUESTION, Models, Spans, messages, tokens
+from .conftest import QUESTION, Models, Spans, messages, tokens, until
 from .entries import State
 
 pytestmark = pytest.mark.filterwarnings(
@@ -97,12 +104,12 @@ def test_a_task_that_outlives_its_graph(spans: Spans, server: OpenAIServer, chat
         tasks: list[asyncio.Task[Any]] = []
         is_over = asyncio.Event()
 
-        async def remember() -> None:
+        async def remember(config: RunnableConfig) -> None:
             await is_over.wait()
-            await (RunnableLambda(lambda text: text) | chat()).with_config(run_name="memory").ainvoke(QUESTION)
+            await (RunnableLambda(lambda text: text) | chat()).with_config(run_name="memory").ainvoke(QUESTION, config)
 
-        async def node(state: State) -> Any:
-            tasks.append(asyncio.ensure_future(remember()))
+        async def node(state: State, config: RunnableConfig) -> Any:
+            tasks.append(asyncio.ensure_future(remember(config)))
             return {"words": ["asked"]}
 
         graph = StateGraph(State)
@@ -114,7 +121,10 @@ def test_a_task_that_outlives_its_graph(spans: Spans, server: OpenAIServer, chat
         await asyncio.gather(*tasks)
 
     asyncio.run(main())
-    assert spans.tree() == "invoke_workflow LangGraph\n  work\n    memory\n      chat gpt-4o"
+    if sys.version_info >= (3, 11):  # before, LangChain carries no context into the task
+        assert spans.tree() == "invoke_workflow LangGraph\n  work\n    memory\n      chat gpt-4o"
+    assert sorted(span.name for span in spans.all()) == ["chat gpt-4o", "invoke_workflow LangGraph", "memory", "work"]
+    assert {span.status.status_code.name for span in spans.all()} == {"OK"}
     assert spans.billed == tokens(server.billed) != (0, 0)
 
 
@@ -146,3 +156,163 @@ def test_a_model_made_of_another(
 
     leave(Around(), 3)
     assert spans.tree() == "chat around (closed)"
+
+
+def test_nodes_that_run_on(spans: Spans, server: OpenAIServer, chat: Models) -> None:
+    """A graph that is left waits for the nodes that run in other threads: their calls are whole (laws L14, L38)."""
+
+    def fast(state: State) -> Any:
+        return {"words": ["fast"]}
+
+    def slow(state: State) -> Any:
+        left.wait(10)
+        return {"words": [chat().invoke(QUESTION).content]}
+
+    left = threading.Event()
+    graph = StateGraph(State)
+    graph.add_node("fast", fast)
+    graph.add_edge(START, "fast")
+    for name in ("slow", "slower"):
+        graph.add_node(name, slow)
+        graph.add_edge(START, name)
+    stream = graph.compile().stream({"words": []}, stream_mode="updates")
+    next(stream)
+    threading.Timer(0.05, left.set).start()
+    stream.close()
+    until(lambda: not recorder._open)
+    assert sorted(spans.tree().split("\n")) == sorted(
+        ["invoke_workflow LangGraph (closed)", "  fast", "  slow", "    chat gpt-4o", "  slower", "    chat gpt-4o"]
+    )
+    assert spans.billed == tokens(server.billed) != (0, 0)
+
+
+class Own(Runnable[Any, Any]):
+    """A step of the program's own that streams by a generator of its own."""
+
+    def __init__(self, steps: Callable[[], Any]) -> None:
+        self.steps = steps
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        return list(self.steps())
+
+    def stream(self, *args: Any, **kwargs: Any) -> Any:
+        yield from self.steps()
+
+    async def astream(self, *args: Any, **kwargs: Any) -> Any:
+        for piece in self.steps():
+            held = [piece]
+            del piece
+            yield held.pop()
+
+
+def _read(own: Own) -> list[Any]:
+    return list(own.stream("x"))
+
+
+def _aread(own: Own) -> list[Any]:
+    async def read() -> list[Any]:
+        return [piece async for piece in own.astream("x")]
+
+    return asyncio.run(read())
+
+
+@pytest.mark.parametrize("read", [_read, _aread])
+def test_the_context_inside_is_the_programs(spans: Spans, read: Callable[[Own], list[Any]]) -> None:
+    """What a streaming step makes current is current until it makes it so no more (law L07)."""
+
+    def steps() -> Any:
+        token = attach(set_baggage("key", "value"))
+        try:
+            for _ in range(3):
+                yield get_baggage("key")
+        finally:
+            detach(token)
+
+    assert read(Own(steps)) == ["value"] * 3
+    assert not get_current()
+
+
+def test_the_context_around_is_seen_inside(spans: Spans) -> None:
+    """What the reader of a stream makes current is seen by its next step (law L07)."""
+
+    def steps() -> Any:
+        while True:
+            yield get_baggage("key")
+
+    stream = Own(steps).stream("x")
+    assert next(stream) is None
+    token = attach(set_baggage("key", "value"))
+    assert next(stream) == "value"
+    detach(token)
+    assert next(stream) is None
+    stream.close()
+
+
+class Piece:
+    """A piece of a stream, which says when it is gone."""
+
+
+@pytest.mark.parametrize("read", [_read, _aread])
+def test_pieces_are_not_held(spans: Spans, read: Callable[[Own], list[Any]]) -> None:
+    """A piece of a stream lives as long as the program holds it (law L39)."""
+    alive: weakref.WeakSet[Piece] = weakref.WeakSet()
+    seen = []
+
+    def steps() -> Any:
+        for _ in range(5):
+            piece = Piece()
+            alive.add(piece)
+            yield piece
+            del piece
+            seen.append(len(alive))
+
+    gc.disable()
+    try:
+        read_none = Own(steps)
+        for _ in read_none.stream("x") if read is _read else ():
+            del _
+        if read is _aread:
+            asyncio.run(_drop(read_none))
+        assert seen == [0] * 5
+    finally:
+        gc.enable()
+
+
+async def _drop(own: Own) -> None:
+    async for _ in own.astream("x"):
+        del _
+
+
+def test_long_streams_are_kept_in_part(spans: Spans) -> None:
+    """Of an endless stream a bounded part is kept, and put together in no time when it is left (law L39)."""
+
+    def steps(given: Any) -> Any:
+        while True:
+            yield "x" * 1000
+
+    stream = (RunnableLambda(lambda text: text) | RunnableGenerator(steps)).stream("go")
+    for _ in range(5000):
+        next(stream)
+    stream.close()
+    assert len(spans.root().attributes["output.value"]) < 200_000
+    assert spans.root().attributes["autotrace.outcome"] == "closed"
+
+
+def test_a_generator_that_the_program_holds(spans: Spans) -> None:
+    """A stream that is handed out again goes on where its first reader left it (law L01)."""
+    numbers = iter_numbers()
+
+    class Shared(Own):
+        def stream(self, *args: Any, **kwargs: Any) -> Any:
+            return numbers
+
+    shared = Shared(iter_numbers)
+    for _ in shared.stream("x"):
+        break
+    assert shared.stream("x") is numbers
+    assert list(shared.stream("x")) == [1, 2]
+
+
+def iter_numbers() -> Any:
+    """Three numbers."""
+    yield from range(3)

@@ -308,12 +308,16 @@ def _relay(source: Generator[Any, Any, Any], passage: _Passage) -> Generator[Any
                     closing = None
             passage.piece(held[0])
             try:
+                if family is not None:
+                    family.is_resting = True
                 value = yield held.pop()
                 resume = source.send
             except BaseException as error:  # noqa: BLE001 (thrown in, a close among it, handed on to the source)
                 if family is not None and isinstance(error, GeneratorExit):
                     closing = family.closing()
                 resume, value = source.throw, error
+            if family is not None:
+                family.is_resting = False
     finally:
         if family is not None:
             family.release()

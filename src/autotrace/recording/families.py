@@ -66,11 +66,12 @@ class Family:
         stream: A weak reference to an asynchronous stream; its callback ends the family.
         waiting: Where the run of the stream itself is found.
         is_active: The stream has neither ended nor been left.
+        is_resting: No step of it is being taken.
     """
 
     __slots__ = (
         *("__weakref__", "_around", "_digest", "_inner", "_is_over", "_operations", "_partial", "_pieces", "_room"),
-        *("is_active", "stream", "waiting"),
+        *("is_active", "is_resting", "stream", "waiting"),
     )
 
     def __init__(self, digest: Digest | None = None, partial: Partial | None = None) -> None:
@@ -84,6 +85,7 @@ class Family:
         self._room = _ROOM
         self._is_over = False
         self.is_active = True
+        self.is_resting = False
         self.stream: weakref.ref[Any] | None = None
         self.waiting: Waiting | None = None
 
@@ -141,6 +143,15 @@ class Family:
     def closed(self, token: Token[int | None]) -> None:
         """It has been closed, or refuses to be."""
         _closing.reset(token)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Ends the run of the stream, and those of streams inside that rest: nobody will go on with them."""
+        for reference in self._inner.valuerefs():
+            family = reference()
+            if family is not None and family.is_active and family.is_resting:
+                family.tell()
+                family._leave()
         operation = self.waiting.operation if self.waiting is not None else None
         if operation is not None and operation.is_open:
             operation.abandon("closed")
