@@ -16,6 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from opentelemetry.baggage import get_baggage, set_baggage
 from opentelemetry.context import attach, detach, get_current
 
+import autotrace
 from autotrace.recording import recorder
 from autotrace.testing.openai_server import OpenAIServer
 
@@ -230,6 +231,38 @@ def test_the_context_inside_is_the_programs(spans: Spans, read: Callable[[Own], 
 
     assert read(Own(steps)) == ["value"] * 3
     assert not get_current()
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_the_context_inside_a_model_is_the_programs(spans: Spans, is_async: bool) -> None:
+    """So it is in a model of the program's own, whose span is current inside all the time (laws L07, L36)."""
+    from langchain_core.language_models.llms import LLM
+    from langchain_core.outputs import GenerationChunk
+
+    class Model(LLM):
+        @property
+        def _llm_type(self) -> str:
+            return "own"
+
+        def _call(self, *args: Any, **kwargs: Any) -> str:
+            raise NotImplementedError
+
+        def _stream(self, *args: Any, **kwargs: Any) -> Any:
+            with autotrace.span("inside"):
+                for name in ("one", "two"):
+                    with autotrace.span(name):
+                        said = name
+                    yield GenerationChunk(text=said)
+
+        async def _astream(self, *args: Any, **kwargs: Any) -> Any:
+            for piece in self._stream():
+                yield piece
+
+    async def read() -> list[str]:
+        return [piece async for piece in Model().astream("x")]
+
+    assert (asyncio.run(read()) if is_async else list(Model().stream("x"))) == ["one", "two"]
+    assert spans.tree() == "text_completion own\n  inside\n    one\n    two"
 
 
 def test_the_context_around_is_seen_inside(spans: Spans) -> None:

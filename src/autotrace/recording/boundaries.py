@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hash
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, cast
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 
 from .current import current_context, enter, leave
 from .families import FAMILY, Digest, Family, Partial, Waiting, surround, surrounding, unsurround
@@ -194,7 +194,7 @@ class BoundaryFunction:
 class _Passage:
     """One call of a boundary: what is current inside, from one resumption to the next."""
 
-    __slots__ = ("_boundary", "_call", "_context", "_is_first", "_run", "_waiting", "family")
+    __slots__ = ("_boundary", "_call", "_context", "_is_first", "_is_waiting", "_run", "_waiting", "family")
 
     def __init__(self, boundary: BoundaryFunction, call: Call) -> None:
         self._boundary = boundary
@@ -203,6 +203,7 @@ class _Passage:
         self._waiting: Waiting | None = None
         self._run: Hashable = None
         self._is_first = True
+        self._is_waiting = True
         self.family: Family | None = None
 
     def enter(self) -> Any:
@@ -215,12 +216,16 @@ class _Passage:
                 self.family.waiting = self._waiting
                 context = Context({**context, FAMILY: self.family})
             self._context, self._call = context, None
-        elif self._waiting is not None and self._waiting.context is not None:
+        elif self._is_waiting and self._waiting is not None and self._waiting.context is not None:
+            self._is_waiting = False
             context = self._context = self._waiting.context
         return enter(cast(Context, context))
 
     def leave(self, token: Any) -> None:
-        """Makes current what was current before."""
+        """Makes current what was current before; what the work has made current is so again in the next step."""
+        context = get_current()
+        if context is not self._context:
+            self._context, self._is_waiting = context, False
         leave(token)
 
     def interrupted(self, error: BaseException) -> None:
@@ -236,13 +241,16 @@ class _Passage:
         if self.family is not None:
             self.family.piece(piece)
         if self._is_first:
-            self._is_first = False
-            waiting = self._waiting
-            if waiting is not None and waiting.operation is not None:
-                try:
-                    waiting.operation.first_chunk(time.time_ns())
-                except Exception as problem:  # noqa: BLE001 (the app's own tracer)
-                    guard.report(f"{self._boundary.label}: first piece", problem)
+            self._first_piece()
+
+    def _first_piece(self) -> None:
+        self._is_first = False
+        waiting = self._waiting
+        if waiting is not None and waiting.operation is not None:
+            try:
+                waiting.operation.first_chunk(time.time_ns())
+            except Exception as problem:  # noqa: BLE001 (the app's own tracer)
+                guard.report(f"{self._boundary.label}: first piece", problem)
 
 
 class _BarePassage(_Passage):

@@ -47,7 +47,7 @@ RETRIEVAL_QUERY: Final = "gen_ai.retrieval.query.text"
 RETRIEVED: Final = "gen_ai.retrieval.documents"
 TAGS: Final = "autotrace.tags"
 TRACE_NAME: Final = "autotrace.trace.name"
-#: How a span ended that neither succeeded nor failed: closed, abandoned, cancelled, exited.
+#: How a span ended that neither succeeded nor failed: docs/cli.md has the list.
 OUTCOME: Final = "autotrace.outcome"
 
 #: Usage by field. Cache writes stand under their new and their old name: backends read either.
