@@ -12,6 +12,7 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanContext
 
 from autotrace.recording.boundaries import BoundaryFunction
+from autotrace.recording.families import Family
 from autotrace.recording.guard import guard
 from autotrace.recording.privacy import Policy
 from autotrace.recording.recorder import Recorder
@@ -127,6 +128,27 @@ def test_inside_hidden_runs(runs: Runs, spans: Collected, hidden: int) -> None:
         runs.end(Ended(number))
     inner: Any = spans.named("inner")
     assert inner.parent.span_id == spans.named("chat m").get_span_context().span_id
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "closed"), (GeneratorExit(), "closed"), (KeyError("in close"), "KeyError")],
+    ids=["well", "closed", "failed"],
+)
+def test_what_ends_while_its_stream_is_closed(
+    runs: Runs, spans: Collected, error: BaseException | None, status: str
+) -> None:
+    """A run that ends while its stream is closed is closed, unless it fails; one that begins then is not (law L03)."""
+    family = Family()
+    runs.start(Run("before", values={"name": "before"}))
+    token = family.closing()
+    runs.start(Run("meanwhile", "before", values={"name": "meanwhile"}))
+    runs.end(Ended("meanwhile"))
+    runs.end(Ended("before", error=error))
+    family.closed(token)
+    attributes: Any = spans.named("before").attributes
+    assert status in (attributes.get("autotrace.outcome"), attributes.get("error.type"))
+    assert "autotrace.outcome" not in (spans.named("meanwhile").attributes or {})
 
 
 class Raising(NoOpTracer):

@@ -45,7 +45,7 @@ def work(count):
             stream.close()
         if number % 1000 == 999:
             autotrace.flush()
-work(calls // 3)
+work(max(2000, calls // 3))  # what a process has to grow by, it has by then
 before = figures()
 work(calls)
 print(json.dumps([before, figures()]))
@@ -57,6 +57,6 @@ def test_memory_threads_and_files_stay_flat(program: Program) -> None:
     status, output, errors = program.run(MEASURE)
     assert (status, errors) == (0, "")
     before, after = json.loads(output)
-    assert after["rss"] - before["rss"] < 3_000_000
+    assert after["rss"] - before["rss"] < 1_500_000
     assert after["threads"] == before["threads"]
     assert after["files"] <= before["files"]

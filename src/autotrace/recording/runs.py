@@ -207,13 +207,16 @@ class Runs:
 
     def _finish(self, operation: Operation | Contribution, ended: Ended, handling: int) -> None:
         values = self._values(operation, ended)
-        if ended.error is not None and ended.outcome is None:
-            operation.fail(ended.error, values)
-        elif isinstance(operation, Operation) and is_closing(operation):
+        outcome = ended.outcome
+        if isinstance(operation, Operation) and is_closing(operation):
             # A framework may leave out the last pieces of a stream that it finds closed: we have counted them.
-            operation.finish({**(values or {}), **operation.known}, ended.outcome or "closed")
+            values = {**(values or {}), **operation.known}
+            if ended.error is None or isinstance(ended.error, GeneratorExit):
+                outcome = outcome or "closed"
+        if ended.error is not None and outcome is None:
+            operation.fail(ended.error, values)
         else:
-            operation.finish(values, ended.outcome or _interruption(handling))
+            operation.finish(values, outcome or _interruption(handling))
 
     def _values(self, operation: Operation | Contribution, ended: Ended) -> ResponseValues | None:
         try:
