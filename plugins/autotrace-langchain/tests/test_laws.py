@@ -669,6 +669,34 @@ def test_two_loops(spans: Spans, server: OpenAIServer, chat: Models) -> None:
     assert spans.tree() == "\n".join([ENTRIES["chain"].tree] * 2)
 
 
+def test_a_task_that_is_cancelled_when_its_model_has_failed(spans: Spans) -> None:
+    """A model that failed has failed, though LangChain is cancelled before it can say so (laws L06, L20)."""
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+    tasks: list[asyncio.Task[Any]] = []
+
+    class Failing(BaseChatModel):
+        @property
+        def _llm_type(self) -> str:
+            return "failing"
+
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            raise NotImplementedError
+
+        async def _agenerate(self, *args: Any, **kwargs: Any) -> Any:
+            asyncio.get_running_loop().call_soon(tasks[0].cancel)
+            raise ValueError("refused")
+
+    async def main() -> None:
+        tasks.append(asyncio.ensure_future(Failing().ainvoke("x")))
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+
+    asyncio.run(main())
+    assert spans.tree() == "chat failing !"
+    assert spans.root().attributes["error.type"] == "ValueError"
+
+
 def test_an_error_keeps_its_cause(spans: Spans) -> None:
     """An exception of a step is the very object, with the user's frames (law L20)."""
     error = ValueError("mine")

@@ -184,6 +184,8 @@ class Boundary:
         waits: It does the work of the run that begins inside it.
         values: From a call to what it tells of the run that begins inside it (RequestValues).
         is_family: When the generator that it returns is left, all runs that began inside end.
+        failed: From the run's id and the exception with which a coroutine that does its work failed to the run's end:
+            where the framework may be cancelled before it reports that.
         digest: From what comes out of such a generator to what `partial` needs of it, None for nothing.
         partial: From that to what the run that began inside is told, should the generator be left.
         optional: Its absence in this version of the framework is no fault.
@@ -196,6 +198,7 @@ class Boundary:
     waits: bool = False
     values: Callable[[Call], Mapping[str, Any] | None] | None = None
     is_family: bool = False
+    failed: Callable[[Hashable, BaseException], Ended] | None = None
     digest: Callable[[Any], Any] | None = None
     partial: Callable[[Sequence[Any]], ResponseValues | None] | None = None
     optional: bool = False

@@ -241,6 +241,7 @@ class TracedFramework:
                 values=target.values,
                 waits=target.waits,
                 is_family=target.is_family,
+                failed=target.failed,
                 digest=target.digest,
                 partial=target.partial,
             )

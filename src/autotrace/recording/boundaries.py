@@ -68,6 +68,7 @@ class BoundaryFunction:
         values: From a call to what it tells of the run that begins inside it.
         waits: Whether the run that begins inside becomes current for the rest of the call.
         is_family: Whether all runs that begin inside the generator which it returns end when that is left.
+        failed: From the run and the exception with which its coroutine failed to the run's end.
         digest: From what comes out of such a generator to what `partial` needs of it.
         partial: From that to what the run that began inside is told, should the generator be left.
     """
@@ -83,6 +84,7 @@ class BoundaryFunction:
         values: Callable[[Call], Mapping[str, Any] | None] | None,
         waits: bool,
         is_family: bool,
+        failed: Callable[[Hashable, BaseException], Ended] | None = None,
         digest: Digest | None = None,
         partial: Partial | None = None,
     ) -> None:
@@ -91,6 +93,7 @@ class BoundaryFunction:
         self.runs = runs
         self.waits = waits
         self.is_family = is_family
+        self.failed = failed
         self._digest = digest
         self._partial = partial
         self._run = run
@@ -229,12 +232,21 @@ class _Passage:
         leave(token)
 
     def interrupted(self, error: BaseException) -> None:
-        """The work was cancelled: a framework may not report that, or only when nobody waits for it any more."""
-        if not isinstance(error, Exception) and self._run is not None:
-            try:
-                self._boundary.runs.end(Ended(self._run, error=error))
-            except Exception as problem:  # noqa: BLE001 (the app's own tracer)
-                guard.report(f"{self._boundary.label}: end of a run", problem)
+        """The work was cancelled: a framework may not report that, or only when nobody waits for it any more.
+
+        Nor an exception, where whoever waits for the work is cancelled before it learns of that.
+        """
+        failed = self._boundary.failed
+        if self._run is None or (failed is None and isinstance(error, Exception)):
+            return
+        try:
+            if failed is not None and isinstance(error, Exception):
+                ended = failed(self._run, error)
+            else:
+                ended = Ended(self._run, error=error)
+            self._boundary.runs.end(ended)
+        except Exception as problem:  # noqa: BLE001 (a plugin's function, the app's own tracer)
+            guard.report(f"{self._boundary.label}: end of a run", problem)
 
     def piece(self, piece: object) -> None:
         """Something has come out: the first is told to a model's run."""

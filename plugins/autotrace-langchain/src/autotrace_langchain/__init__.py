@@ -64,7 +64,8 @@ def _boundaries() -> Iterator[RunContext | Boundary]:
         yield RunContext(module, "_set_config_context", runs.of_config, optional=True)
     chat, text = "langchain_core.language_models.chat_models", "langchain_core.language_models.llms"
     for prefix in ("", "a"):
-        yield Boundary(chat, f"BaseChatModel._{prefix}generate_with_cache", run=runs.of_manager)
+        failed = runs.failure if prefix else None  # a plain call is reported before anything else can happen
+        yield Boundary(chat, f"BaseChatModel._{prefix}generate_with_cache", run=runs.of_manager, failed=failed)
         yield Boundary(
             chat, f"BaseChatModel.{prefix}stream", waits=True, is_family=True, digest=spoken, partial=models.partial
         )
