@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .recording.contributions import Contribution
     from .recording.messages import RequestValues, ResponseValues
-    from .recording.recorder import Contribution, Operation
+    from .recording.recorder import Operation
 
 _UNSET: Any = object()
 

@@ -17,10 +17,11 @@ from opentelemetry.trace import NoOpTracer, StatusCode
 import autotrace
 from autotrace import Message, Usage
 from autotrace.activation import active
+from autotrace.recording.contributions import Contribution
 from autotrace.recording.current import enter, leave
 from autotrace.recording.guard import guard
 from autotrace.recording.privacy import Policy
-from autotrace.recording.recorder import Contribution, Operation, Recorder
+from autotrace.recording.recorder import Operation, Recorder
 
 from ..conftest import Collected
 

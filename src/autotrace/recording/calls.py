@@ -15,10 +15,11 @@ from typing import Any, cast
 from opentelemetry.context import Context
 
 from . import bodies
+from .contributions import Contribution
 from .current import current_context, enter, leave
 from .guard import guard
 from .mapping import Amendment, Call, Mappers, parameter_names
-from .recorder import Contribution, Operation, Recorder
+from .recorder import Operation, Recorder
 from .streams import Pieces, TracedAsyncIterator, relay, relay_async, watch
 from .suppression import is_suppressed
 

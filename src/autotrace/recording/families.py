@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
 
+from .contributions import Contribution
 from .guard import guard
 from .messages import ResponseValues
-from .recorder import Contribution, Operation, next_number
+from .recorder import Operation, next_number
 
 if TYPE_CHECKING:
     from .runs import Runs

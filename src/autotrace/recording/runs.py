@@ -14,11 +14,12 @@ from typing import Any, cast
 
 from opentelemetry.context import Context
 
+from .contributions import Contribution
 from .current import Entered, current_context, enter, leave
 from .families import FAMILY, Family, Waiting, is_closing, surrounding
 from .guard import guard
 from .messages import RequestValues, ResponseValues
-from .recorder import Contribution, Operation, Recorder
+from .recorder import Operation, Recorder
 from .suppression import is_suppressed
 
 #: In OpenTelemetry's context: the id of the innermost run with a span (or of the outermost, where none has); the

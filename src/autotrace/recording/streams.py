@@ -16,10 +16,11 @@ from typing import Any, cast
 
 from opentelemetry.context import Context
 
+from .contributions import Contribution
 from .current import enter, leave
 from .guard import guard
 from .messages import ResponseValues
-from .recorder import Contribution, Operation
+from .recorder import Operation
 
 Fold = Callable[[list[Any]], Any]
 Response = Callable[[Any], ResponseValues | None]
