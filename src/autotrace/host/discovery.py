@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ..config import Config
+    from .patching import AppliedPatch
     from .plugins import InstalledPlugin
     from .status import PluginStatus
 
@@ -195,6 +196,10 @@ class Host:
 
         with guard("context in threads"):
             (follow if wanted else unfollow)()
+
+    def patches(self) -> list[AppliedPatch]:
+        """Every function of a framework that is or was wrapped."""
+        return [patch for plugin in self._plugins or () for traced in plugin.frameworks for patch in traced.applied]
 
     def knows(self, framework: str) -> bool:
         """Whether an installed plugin goes by this name."""

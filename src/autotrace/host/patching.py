@@ -90,7 +90,7 @@ class AppliedPatch:
 
     def put_on(self) -> None:
         """Wraps the function, unless our wrapper is still there (perhaps beneath another tool's)."""
-        if self._proxy is not None and self._is_in_place():
+        if self._proxy is not None and self.is_in_place():
             return
         self._held = vars(self._owner).get(self._name, _MISSING)
         self.original = inspect.getattr_static(self._owner, self._name)
@@ -123,7 +123,7 @@ class AppliedPatch:
             owner, _ = resolve(self.module, self._target)
         except MissingTarget:
             return True
-        return owner is self._owner and (not self.is_of_module or self._is_in_place())
+        return owner is self._owner and (not self.is_of_module or self.is_in_place())
 
     def others(self) -> list[str]:
         """Modules of other tools' wrappers around the same function, outermost first."""
@@ -139,7 +139,12 @@ class AppliedPatch:
             )
         return found
 
-    def _is_in_place(self) -> bool:
+    def current(self) -> Any:
+        """What goes by the name now: the wrapped function, or the one that was there before."""
+        return getattr(self._owner, self._name)
+
+    def is_in_place(self) -> bool:
+        """Whether our wrapper is there, perhaps beneath another tool's."""
         current = vars(self._owner).get(self._name)
         while current is not None:
             if current is self._proxy:

@@ -66,6 +66,11 @@ class TracedFramework:
         self._streams: list[tuple[type, str]] = []
 
     @property
+    def applied(self) -> list[AppliedPatch]:
+        """What it has wrapped, now or before it was switched off."""
+        return list(self._applied)
+
+    @property
     def others(self) -> list[str]:
         """Other tools that have wrapped the same functions; the framework's own wrappers are none."""
         return sorted({name for patch in self._applied for name in patch.others()} - self.modules)

@@ -50,9 +50,9 @@ class Contribution:
         """Adds what has become known."""
         self._values = {**self._values, **values}
 
-    def first_chunk(self, time_ns: int) -> None:
-        """The time at which the first chunk of a stream arrived."""
-        seconds = (time_ns - self._started) / 1e9
+    def first_chunk(self) -> None:
+        """The first chunk of a stream has arrived."""
+        seconds = (self.recorder.now() - self._started) / 1e9
         self.set({"attributes": {**self._values.get("attributes", {}), semconv.TIME_TO_FIRST_CHUNK: seconds}})
 
     def event(self, name: str, attributes: Mapping[str, Any]) -> None:

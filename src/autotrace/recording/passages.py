@@ -5,7 +5,6 @@ What the work makes current stays so for its next step; outside, nothing of it i
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -88,7 +87,7 @@ class Passage:
         waiting = self._waiting
         if waiting is not None and waiting.operation is not None:
             try:
-                waiting.operation.first_chunk(time.time_ns())
+                waiting.operation.first_chunk()
             except Exception as problem:  # noqa: BLE001 (the app's own tracer)
                 guard.report(f"{self._boundary.label}: first piece", problem)
 

@@ -71,6 +71,11 @@ class Recorder:
         """Whether its spans go through the app's own provider, beside those of other tools."""
         return type(self.tracer) is not LeanTracer
 
+    def now(self) -> int:
+        """The time in ns since 1970, by the clock that its spans are timed with."""
+        tracer = self.tracer
+        return tracer.clock() if type(tracer) is LeanTracer else time.time_ns()
+
     def start(
         self,
         operation: str,
@@ -91,7 +96,7 @@ class Recorder:
         context = current_context() if parent is None else parent
         operation = values.get("operation") or operation
         is_model_call = self._owns_model_calls and operation in semconv.MODEL_OPERATIONS
-        started = started if started is not None else time.time_ns()
+        started = started if started is not None else self.now()
         if is_model_call:
             call = usage.owner(context) if self.is_layered else usage.owner_of(context, self.name)
             if call is not None:
@@ -195,10 +200,11 @@ class Operation:
         """Adds what has become known."""
         self._values = values if self._values is None else {**self._values, **values}
 
-    def first_chunk(self, time_ns: int) -> None:
-        """The time at which the first chunk of a stream arrived."""
+    def first_chunk(self) -> None:
+        """The first chunk of a stream has arrived."""
         if self._key in _open:
-            self.span.set_attribute(semconv.TIME_TO_FIRST_CHUNK, (time_ns - self._started) / 1e9)
+            seconds = (self._recorder.now() - self._started) / 1e9
+            self.span.set_attribute(semconv.TIME_TO_FIRST_CHUNK, seconds)
 
     def event(self, name: str, attributes: Mapping[str, Any]) -> None:
         """Something that happened on the way, such as a retry."""

@@ -8,7 +8,6 @@ stream has ended, so that a piece costs the traced program next to nothing.
 from __future__ import annotations
 
 import sys
-import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from types import GeneratorType
@@ -66,7 +65,7 @@ class Pieces:
 
     def first(self) -> None:
         """Notes when the first piece came."""
-        self.operation.first_chunk(time.time_ns())
+        self.operation.first_chunk()
 
     def take(self, item: Any) -> bool:
         """Keeps what is needed of `item`; answers whether it is one that the user did not ask for.

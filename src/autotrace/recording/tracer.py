@@ -13,7 +13,7 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -34,6 +34,20 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
 _UNSET = Status()
 OK = Status(StatusCode.OK)
+
+
+Clock = Callable[[], int]
+
+
+class Bits(Protocol):
+    """Where ids come from."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """A number of `k` bits."""
+        ...
+
+
+Ids = Callable[[], Bits]
 
 
 class SpanSink(Protocol):
@@ -136,7 +150,7 @@ class RecordedSpan(trace.Span):
         if self.end_time is not None:
             return
         known = {key: scalar(value) for key, value in (attributes or {}).items()}
-        self.events.append(Event(str(name), known, timestamp if timestamp is not None else time.time_ns()))
+        self.events.append(Event(str(name), known, timestamp if timestamp is not None else self.tracer.clock()))
         if len(self.events) > MAX_EVENTS:
             del self.events[0]
 
@@ -185,7 +199,7 @@ class RecordedSpan(trace.Span):
     def end(self, end_time: int | None = None) -> None:
         """Ends it; once."""
         if self.end_time is None:
-            self.end_time = end_time if end_time is not None else time.time_ns()
+            self.end_time = end_time if end_time is not None else self.tracer.clock()
             self.tracer.sink.ended(self)
 
 
@@ -198,12 +212,20 @@ SPAN_KEY = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 
 
 class LeanTracer(trace.Tracer):
-    """Starts spans of one instrumentation scope."""
+    """Starts spans of one instrumentation scope.
 
-    def __init__(self, sink: SpanSink, scope: str, version: str | None) -> None:
+    Attributes:
+        clock: The time in ns since 1970.
+    """
+
+    def __init__(
+        self, sink: SpanSink, scope: str, version: str | None, clock: Clock = time.time_ns, ids: Ids | None = None
+    ) -> None:
         self.sink = sink
         self.scope = scope
         self.version = version
+        self.clock = clock
+        self._ids = ids if ids is not None else _ids
 
     def start_span(
         self,
@@ -218,7 +240,7 @@ class LeanTracer(trace.Tracer):
     ) -> trace.Span:
         """Starts a span, the child of the one in `context`."""
         known = {key: scalar(value) for key, value in (attributes or {}).items()}
-        span = self.start_known(name, context, kind, known, start_time if start_time is not None else time.time_ns())
+        span = self.start_known(name, context, kind, known, start_time if start_time is not None else self.clock())
         for link in links or ():
             span.add_link(link.context, link.attributes)
         return span
@@ -231,7 +253,7 @@ class LeanTracer(trace.Tracer):
         if type(holder) is not RecordedSpan and context is not None:
             holder = _nearest(context, holder)
         parent = holder.get_span_context() if isinstance(holder, trace.Span) else None
-        ids = _ids()
+        ids = self._ids()
         if parent is None or not parent.is_valid:
             parent, trace_id = None, ids.getrandbits(128) or 1
             flags = _root_flags(trace_id, name, kind)
@@ -267,10 +289,18 @@ class LeanTracer(trace.Tracer):
 
 
 class LeanTracerProvider(trace.TracerProvider):
-    """Gives tracers whose spans go to `sink`."""
+    """Gives tracers.
 
-    def __init__(self, sink: SpanSink) -> None:
+    Args:
+        sink: Where their spans go.
+        clock: The time in ns since 1970.
+        ids: A source of random bits, asked for at each span; one of this process's own when None.
+    """
+
+    def __init__(self, sink: SpanSink, clock: Clock = time.time_ns, ids: Ids | None = None) -> None:
         self._sink = sink
+        self._clock = clock
+        self._ids = ids
 
     def get_tracer(
         self,
@@ -280,7 +310,8 @@ class LeanTracerProvider(trace.TracerProvider):
         attributes: Attributes = None,
     ) -> LeanTracer:
         """A tracer of one instrumentation scope."""
-        return LeanTracer(self._sink, readable(instrumenting_module_name), instrumenting_library_version)
+        scope = readable(instrumenting_module_name)
+        return LeanTracer(self._sink, scope, instrumenting_library_version, self._clock, self._ids)
 
 
 def _nearest(context: Context, holder: object) -> object:

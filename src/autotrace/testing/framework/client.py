@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,6 +139,11 @@ class Client:
     async def stream_async(self, prompt: str, *, work: Work = _nothing) -> AsyncStream:
         """An asynchronous stream object."""
         return AsyncStream(_async_words(prompt, work))
+
+    def batch(self, prompts: Iterable[str]) -> list[Reply]:
+        """Answers several, in threads."""
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(self.complete, prompts))
 
     def search(self, prompt: str, *, work: Work = _nothing) -> list[str]:
         """No model is asked."""

@@ -1,0 +1,37 @@
+"""The laws of a harmless plugin, as tests that a plugin's author inherits."""
+
+from __future__ import annotations
+
+from .contents import Contents
+from .contexts import Contexts
+from .patches import Patches
+from .results import Results
+from .streams import Streams
+
+__all__ = ["InstrumentationContract"]
+
+
+class InstrumentationContract(Results, Streams, Contexts, Contents, Patches):
+    """The laws of a harmless plugin. Subclass it, say how a call is made in each form, and inherit every law.
+
+    A law about a form that the framework does not have is skipped, and says which method would have to be defined.
+
+    Example:
+        >>> class TestParrot(InstrumentationContract):
+        ...     plugin = "autotrace_parrot"
+        ...     framework = "parrot"
+        ...     usage = Usage(1, 1)
+        ...
+        ...     def call(self, prompt):
+        ...         return parrot.Client().complete(prompt)
+
+    Attributes:
+        plugin: The plugin's own module.
+        framework: The module that it traces: the name of its entry point.
+        usage: Tokens that the provider bills for the one call that `call` or `acall` makes; None where it tells none.
+        stream_usage: The same for `stream` and `astream`; `usage` unless said.
+        answer: A text that is in the answer whatever the prompt; None: the answer is the prompt in capitals.
+        operation: `gen_ai.operation.name` of the spans.
+        spans_per_call: How many spans one call leaves.
+        told: Whether prompt and answer are on the span: not so for what is no conversation, such as embeddings.
+    """

@@ -1,0 +1,102 @@
+"""Laws: what is current stays the program's own, in threads and tasks too."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import autotrace
+
+from ..recorded import Spans
+from .forms import PROMPT, Forms, every_form, streamed_forms, whole_forms
+
+
+class Contexts(Forms):
+    """Parents, and what is current between pieces."""
+
+    @every_form
+    def test_a_call_lies_in_the_span_around_it(self, spans: Spans, form: str) -> None:
+        """A call made inside a span is its child, and what is current afterwards is what was before (law L07)."""
+        from opentelemetry.context import get_current
+
+        self._needs(form)
+        before = get_current()
+        with autotrace.span("around"):
+            inside = get_current()
+            self._complete(form)
+            assert get_current() is inside, "the call left something current"
+        assert get_current() is before
+        around = spans.named("around")
+        assert [span["operation.name"] for span in spans.all() if span.parent_id == around.span_id]
+
+    @streamed_forms
+    def test_nothing_is_current_between_pieces(self, spans: Spans, form: str) -> None:
+        """Between two pieces of a stream the program's own span is current, and what it begins is its own (law L07)."""
+        from opentelemetry.trace import get_current_span
+
+        self._needs(form)
+
+        def between() -> None:
+            assert get_current_span() is own, "the call's span is current between two pieces"
+            with autotrace.span("between"):
+                pass
+
+        with autotrace.span("around"):
+            own = get_current_span()
+            if form == "stream":
+                for _ in self.stream(PROMPT):
+                    between()
+            else:
+
+                async def read() -> None:
+                    async for _ in await self.astream(PROMPT):
+                        between()
+
+                self._in_loop(read)
+        around = spans.named("around")
+        found = [span.parent_id for span in spans.all() if span.name == "between"]
+        assert len(found) > 1
+        assert set(found) == {around.span_id}
+
+    @whole_forms
+    def test_an_error_leaves_nothing_current(self, spans: Spans, form: str) -> None:
+        """After an error, what was current before is current again (law L07)."""
+        from opentelemetry.context import get_current
+
+        before = get_current()
+        self._failure(form)
+        assert get_current() is before, "the call that failed left something current"
+
+    def test_threads(self, spans: Spans) -> None:
+        """A call in a worker thread lies in the span that it was submitted from (law L36)."""
+        self._needs("call")
+        with autotrace.span("around"), ThreadPoolExecutor(4) as pool:
+            list(pool.map(self.call, [PROMPT] * 4))
+        around = spans.named("around")
+        assert {span.trace_id for span in spans.all()} == {around.trace_id}
+        assert sum(span.parent_id == around.span_id for span in spans.all()) >= 4
+
+    def test_tasks_never_mix(self, spans: Spans) -> None:
+        """Of many tasks at once each has its own call in its own trace (law L37)."""
+        self._needs("acall")
+        count = 20
+
+        async def one(number: int) -> None:
+            with autotrace.span(f"around {number}"):
+                await self.acall(PROMPT)
+
+        async def together() -> None:
+            await asyncio.gather(*(one(number) for number in range(count)))
+
+        self._in_loop(together)
+        found = spans.all()
+        traces = [span.trace_id for span in found if span.name.startswith("around ")]
+        assert len(set(traces)) == count
+        per_trace = {trace: sum(span.trace_id == trace for span in found) for trace in traces}
+        assert set(per_trace.values()) == {1 + self.spans_per_call}
+
+    def test_two_event_loops(self, spans: Spans) -> None:
+        """A second event loop after the first one has ended is traced as the first (law L47)."""
+        self._complete("acall")
+        self._complete("acall")
+        self._calls(spans, 2)

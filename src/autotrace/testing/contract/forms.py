@@ -1,0 +1,170 @@
+"""What an author says of a framework: how a call is made in each form. And how the laws make one."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+import pytest
+
+from autotrace import Usage
+
+from ..recorded import RecordedSpan, Spans
+
+T = TypeVar("T")
+
+#: What is asked; looked for wherever it must not be.
+PROMPT = "where does the grey heron nest"
+
+WHOLE = ("call", "acall")
+STREAMED = ("stream", "astream")
+ALL = WHOLE + STREAMED
+
+every_form = pytest.mark.parametrize("form", ALL)
+whole_forms = pytest.mark.parametrize("form", WHOLE)
+streamed_forms = pytest.mark.parametrize("form", STREAMED)
+
+
+class Forms:
+    """How a framework is called. `call` is needed; each of the others brings the laws about its form."""
+
+    plugin: ClassVar[str]
+    framework: ClassVar[str]
+    usage: ClassVar[Usage | None] = None
+    stream_usage: ClassVar[Usage | None] = None
+    answer: ClassVar[str | None] = None
+    operation: ClassVar[str] = "chat"
+    spans_per_call: ClassVar[int] = 1
+    told: ClassVar[bool] = True
+
+    def call(self, prompt: str) -> Any:
+        """Asks `prompt` and returns the reply."""
+        self._lacks("call")
+
+    async def acall(self, prompt: str) -> Any:
+        """The same, to be awaited."""
+        self._lacks("acall")
+
+    def stream(self, prompt: str) -> Iterable[Any]:
+        """Asks `prompt` and returns the stream that the framework returns, unread; it has three pieces or more."""
+        self._lacks("stream")
+
+    async def astream(self, prompt: str) -> AsyncIterator[Any]:
+        """The same, to be iterated by `async for`."""
+        self._lacks("astream")
+
+    def fail(self, prompt: str) -> Any:
+        """Asks in such a way that the framework raises."""
+        self._lacks("fail")
+
+    async def afail(self, prompt: str) -> Any:
+        """The same, to be awaited."""
+        self._lacks("afail")
+
+    def broken_stream(self, prompt: str) -> Iterable[Any]:
+        """Returns a stream that gives a piece or more and then raises."""
+        self._lacks("broken_stream")
+
+    async def broken_astream(self, prompt: str) -> AsyncIterator[Any]:
+        """The same, to be iterated by `async for`."""
+        self._lacks("broken_astream")
+
+    def call_with_iterator(self, prompt: str) -> Any:
+        """Asks with messages that come from a generator, where the framework takes one."""
+        self._lacks("call_with_iterator")
+
+    def objects(self) -> Iterable[Any]:
+        """Objects of the framework that a program may copy or pickle: a client, a reply."""
+        self._lacks("objects")
+
+    def value(self, result: Any) -> Any:
+        """What of a reply, or of a piece of a stream, must be the same with and without tracing."""
+        dump = getattr(result, "model_dump", None)
+        if callable(dump):
+            return dump()
+        if dataclasses.is_dataclass(result) and not isinstance(result, type):
+            return dataclasses.asdict(result)
+        is_plain = type(result).__eq__ is object.__eq__ and hasattr(result, "__dict__")
+        return vars(result) if is_plain else result
+
+    def _lacks(self, method: str) -> NoReturn:
+        pytest.skip(f"{type(self).__name__} does not define {method}(), so this law cannot be tried in that form")
+
+    def _needs(self, *methods: str) -> None:
+        """Skips a law whose form the framework does not have."""
+        for method in methods:
+            if getattr(type(self), method) is getattr(Forms, method):
+                self._lacks(method)
+
+    def _complete(self, form: str, prompt: str = PROMPT) -> list[Any]:
+        """Makes one call to its end: the reply, or the pieces of its stream."""
+        self._needs(form)
+        if form == "call":
+            return [self.call(prompt)]
+        if form == "stream":
+            return list(self.stream(prompt))
+        return self._in_loop(lambda: self._complete_async(form, prompt))
+
+    async def _complete_async(self, form: str, prompt: str = PROMPT) -> list[Any]:
+        if form == "acall":
+            return [await self.acall(prompt)]
+        return [piece async for piece in await self.astream(prompt)]
+
+    def _failure(self, form: str, prompt: str = PROMPT) -> BaseException:
+        """What `fail` or `afail` raises."""
+        method = {"call": "fail", "acall": "afail"}[form]
+        self._needs(method)
+        try:
+            if form == "call":
+                self.fail(prompt)
+            else:
+                self._in_loop(lambda: self.afail(prompt))
+        except Exception as error:  # noqa: BLE001 (the framework's own)
+            return error
+        raise AssertionError(f"{method}() raised nothing: the framework's error was lost")
+
+    def _in_loop(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Runs a coroutine in a loop of its own, after which what was current before is current again."""
+        from opentelemetry.context import get_current
+
+        async def whole() -> T:
+            before = get_current()
+            try:
+                return await work()
+            finally:
+                assert get_current() is before, "the call left something current that was not current before it"
+
+        return asyncio.run(whole())
+
+    def _calls(self, spans: Spans, count: int = 1) -> list[RecordedSpan]:
+        """The spans of `count` calls.
+
+        Raises:
+            AssertionError: There are more, or fewer.
+        """
+        expected = count * self.spans_per_call
+        found = spans.all()
+        names = [span.name for span in found]
+        assert len(found) == expected, f"{count} call(s) should leave {expected} span(s), there are {names}"
+        return found
+
+    def _call(self, spans: Spans) -> RecordedSpan:
+        """The model call among the spans of one call."""
+        found = [span for span in self._calls(spans) if span["operation.name"] == self.operation]
+        assert found, f"no span of the call has the operation {self.operation!r}"
+        return found[-1]
+
+
+def next_piece(stream: Any) -> Any:
+    """The next piece of a stream that may be iterable only."""
+    return next(iter(stream) if not isinstance(stream, Iterator) else stream)
+
+
+async def turns(count: int = 5) -> None:
+    """Lets an event loop go round, and the garbage collector before it."""
+    gc.collect()
+    for _ in range(count):
+        await asyncio.sleep(0)

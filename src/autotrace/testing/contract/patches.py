@@ -1,0 +1,205 @@
+"""Laws: a plugin imports nothing before its time, and leaves a framework as it was."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import subprocess
+import sys
+import typing
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+import autotrace
+from autotrace.activation import active
+from autotrace.host.tracing import TracedFramework
+
+from ..recorded import Spans
+from .forms import ALL, PROMPT, Forms, every_form
+
+
+#: Modules and classes, and what each holds.
+Held = dict[int, tuple[Any, dict[str, Any]]]
+
+
+@pytest.mark.usefixtures("framework_before")
+class Patches(Forms):
+    """Waking, patching, restoring."""
+
+    def test_the_plugin_imports_no_framework(self) -> None:
+        """The plugin can be imported without its framework, and does not import it (law L31)."""
+        code = f"import sys; import {self.plugin}; print({self.framework!r} in sys.modules)"
+        done = subprocess.run(  # noqa: S603 (this Python itself)
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=_environment()
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == "False", f"importing {self.plugin} imports {self.framework}"
+
+    def test_every_hook_point_is_there(self, spans: Spans) -> None:
+        """Each function that the plugin patches is in the installed version of the framework (law L49)."""
+        assert [problem for traced in self._traced() for problem in traced.missing] == []
+
+    def test_the_plugin_names_what_it_supports(self, spans: Spans) -> None:
+        """The installed version of the framework is one that the plugin's metadata name (law L33)."""
+        import_module(self.framework)
+        plugin = next(plugin for plugin in active().host.discover() if plugin.entry.value == self.plugin)
+        if plugin.requirement() is None:
+            pytest.skip(f"{plugin.distribution} has no extra `instruments`: it works with any version")
+        assert plugin.framework_version() is not None, f"{plugin.requirement()} is not installed"
+        assert plugin.unsupported() is None
+
+    def test_functions_look_as_before(self, spans: Spans) -> None:
+        """A patched function has the signature, name, text, and kind that it has without tracing (law L24)."""
+        patches = [patch for traced in self._traced() for patch in traced.applied]
+        assert patches, "the plugin has patched nothing"
+        traced = {patch.label: _looks(patch.current()) for patch in patches}
+        spans.off()
+        assert traced == {patch.label: _looks(patch.current()) for patch in patches}
+
+    def test_switching_off_restores(self, spans: Spans, framework_before: Held) -> None:
+        """Switched off, every class and module of the framework holds what it held before the plugin woke (law L26)."""
+        self._complete(self._any_form())
+        for _ in range(3):
+            spans.off()
+            spans.on()
+        spans.off()
+        left = _wrapped(held(self.framework))
+        assert left == [], f"wrappers are left on {left}"
+        changed = _changes(framework_before, held(self.framework))
+        assert changed == [], f"these are not what they were: {changed}"
+
+    @every_form
+    def test_toggles(self, spans: Spans, form: str) -> None:
+        """Switched off or suppressed, a call leaves no span; on again, it does (laws L34, L35)."""
+        self._needs(form)
+        names = [traced.instrumentation.name for traced in self._traced()]
+        spans.off()
+        self._complete(form)
+        spans.on()
+        for name in names:
+            autotrace.autolog(name, disable=True)
+        self._complete(form)
+        for name in names:
+            autotrace.autolog(name, disable=False)
+        with autotrace.suppress(*names):
+            self._complete(form)
+        assert spans.all() == []
+        self._complete(form)
+        self._calls(spans)
+
+    def test_a_stream_that_is_switched_off_half_way(self, spans: Spans) -> None:
+        """A stream that is under way when tracing is switched off goes on as it would have (law L27)."""
+        self._needs("stream")
+        stream = iter(self.stream(PROMPT))
+        pieces = [next(stream)]
+        spans.off()
+        pieces += stream
+        assert [self.value(one) for one in pieces] == [self.value(one) for one in self.stream(PROMPT)]
+
+    def test_objects_can_be_copied(self, spans: Spans) -> None:
+        """The framework's objects survive copying and pickling as they do without tracing (law L25)."""
+        self._needs("objects")
+        ways = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda one: pickle.loads(pickle.dumps(one))}
+
+        def survivors() -> list[tuple[str, str, str]]:
+            return [(type(one).__name__, name, _outcome(way, one)) for one in self.objects() for name, way in ways.items()]
+
+        traced = survivors()
+        spans.off()
+        assert traced == survivors()
+
+    def _traced(self) -> list[TracedFramework]:
+        """What the plugin traces, awake."""
+        import_module(self.framework)
+        active().host.wake_imported()
+        plugins = [plugin for plugin in active().host.discover() if plugin.entry.value == self.plugin]
+        assert plugins, f"no plugin {self.plugin} is installed (autotrace plugins shows which are)"
+        traced = [traced for plugin in plugins for traced in plugin.frameworks]
+        assert traced, f"{self.plugin} is not awake: {plugins[0].state} {plugins[0].reason}"
+        return traced
+
+    def _any_form(self) -> str:
+        return next(form for form in ALL if getattr(type(self), form) is not getattr(Forms, form))
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def _looks(function: Any) -> dict[str, Any]:
+    """How a function presents itself."""
+    try:
+        hints: Any = typing.get_type_hints(function)
+    except Exception as error:  # noqa: BLE001 (annotations of any kind)
+        hints = type(error)
+    return {
+        "signature": str(inspect.signature(function)),
+        "is_coroutine": inspect.iscoroutinefunction(function),
+        "is_generator": inspect.isgeneratorfunction(function),
+        "name": function.__name__,
+        "qualname": function.__qualname__,
+        "doc": function.__doc__,
+        "module": function.__module__,
+        "hints": hints,
+    }
+
+
+def _owners(framework: str) -> list[Any]:
+    """The framework's modules, and the classes that they define."""
+    modules = [
+        module for name, module in list(sys.modules.items()) if name == framework or name.startswith(framework + ".")
+    ]
+    classes = {
+        id(value): value
+        for module in modules
+        for value in list(vars(module).values())
+        if isinstance(value, type) and str(value.__module__).startswith(framework)
+    }
+    return [*modules, *classes.values()]
+
+
+def held(framework: str) -> Held:
+    """What the modules and classes of a framework hold now."""
+    return {id(owner): (owner, dict(vars(owner))) for owner in _owners(framework)}
+
+
+def _changes(before: Held, after: Held) -> list[str]:
+    """Functions that are not what they were. Modules fill up by themselves, classes do not."""
+    found = []
+    for key, (owner, held) in before.items():
+        now = after[key][1]
+        names = {*held, *now} if isinstance(owner, type) else set(held)
+        found += [_label(owner, name) for name in names if _is_another(held.get(name), now.get(name))]
+    return sorted(found)
+
+
+def _wrapped(before: Held) -> list[str]:
+    """Functions that one of our wrappers stands for."""
+    return [_label(owner, name) for owner, values in before.values() for name, one in values.items() if _is_ours(one)]
+
+
+def _label(owner: Any, name: str) -> str:
+    return f"{getattr(owner, '__qualname__', getattr(owner, '__name__', owner))}.{name}"
+
+
+def _is_another(before: Any, now: Any) -> bool:
+    """Whether a function has taken another one's place. Libraries keep other values of their own on classes."""
+    is_function = any(callable(one) or isinstance(one, staticmethod | classmethod | property) for one in (before, now))
+    return before is not now and is_function and not isinstance(now, type)
+
+
+def _is_ours(value: Any) -> bool:
+    return str(type(value).__module__).startswith("autotrace.")
+
+
+def _outcome(way: Any, one: Any) -> str:
+    """Whether a copy can be made, and of which class it is."""
+    try:
+        return type(way(one)).__qualname__
+    except Exception as error:  # noqa: BLE001 (the object's own)
+        return f"raises {type(error).__qualname__}"
