@@ -62,8 +62,9 @@ def framework_before(request: pytest.FixtureRequest) -> dict[int, tuple[Any, dic
 
     from autotrace.activation import active
 
-    from .contract.patches import held
+    from .contract.snapshots import held
 
     active().reset()
     import_module(request.cls.framework)
-    return held(request.cls.framework)
+    request.cls._before = held(request.cls.framework)
+    return request.cls._before

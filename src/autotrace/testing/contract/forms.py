@@ -13,6 +13,7 @@ import pytest
 from autotrace import Usage
 
 from ..recorded import RecordedSpan, Spans
+from .snapshots import Held, restore
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ class Forms:
     operation: ClassVar[str] = "chat"
     spans_per_call: ClassVar[int] = 1
     told: ClassVar[bool] = True
+    _before: ClassVar[Held]
 
     def call(self, prompt: str) -> Any:
         """Asks `prompt` and returns the reply."""
@@ -98,6 +100,11 @@ class Forms:
         for method in methods:
             if getattr(type(self), method) is getattr(Forms, method):
                 self._lacks(method)
+
+    def _untraced(self, spans: Spans) -> None:
+        """Switches tracing off for good: the framework is as it was before the plugin woke, whatever the plugin does."""
+        spans.off()
+        restore(self._before)
 
     def _complete(self, form: str, prompt: str = PROMPT) -> list[Any]:
         """Makes one call to its end: the reply, or the pieces of its stream."""

@@ -19,10 +19,7 @@ from autotrace.host.tracing import TracedFramework
 
 from ..recorded import Spans
 from .forms import ALL, PROMPT, Forms, every_form
-
-
-#: Modules and classes, and what each holds.
-Held = dict[int, tuple[Any, dict[str, Any]]]
+from .snapshots import Held, changes, held, wrapped
 
 
 @pytest.mark.usefixtures("framework_before")
@@ -56,7 +53,7 @@ class Patches(Forms):
         patches = [patch for traced in self._traced() for patch in traced.applied]
         assert patches, "the plugin has patched nothing"
         traced = {patch.label: _looks(patch.current()) for patch in patches}
-        spans.off()
+        self._untraced(spans)
         assert traced == {patch.label: _looks(patch.current()) for patch in patches}
 
     def test_switching_off_restores(self, spans: Spans, framework_before: Held) -> None:
@@ -66,9 +63,9 @@ class Patches(Forms):
             spans.off()
             spans.on()
         spans.off()
-        left = _wrapped(held(self.framework))
+        left = wrapped(held(self.framework))
         assert left == [], f"wrappers are left on {left}"
-        changed = _changes(framework_before, held(self.framework))
+        changed = changes(framework_before, held(self.framework))
         assert changed == [], f"these are not what they were: {changed}"
 
     @every_form
@@ -97,6 +94,7 @@ class Patches(Forms):
         pieces = [next(stream)]
         spans.off()
         pieces += stream
+        self._untraced(spans)
         assert [self.value(one) for one in pieces] == [self.value(one) for one in self.stream(PROMPT)]
 
     def test_objects_can_be_copied(self, spans: Spans) -> None:
@@ -108,7 +106,7 @@ class Patches(Forms):
             return [(type(one).__name__, name, _outcome(way, one)) for one in self.objects() for name, way in ways.items()]
 
         traced = survivors()
-        spans.off()
+        self._untraced(spans)
         assert traced == survivors()
 
     def _traced(self) -> list[TracedFramework]:
@@ -147,54 +145,6 @@ def _looks(function: Any) -> dict[str, Any]:
         "module": function.__module__,
         "hints": hints,
     }
-
-
-def _owners(framework: str) -> list[Any]:
-    """The framework's modules, and the classes that they define."""
-    modules = [
-        module for name, module in list(sys.modules.items()) if name == framework or name.startswith(framework + ".")
-    ]
-    classes = {
-        id(value): value
-        for module in modules
-        for value in list(vars(module).values())
-        if isinstance(value, type) and str(value.__module__).startswith(framework)
-    }
-    return [*modules, *classes.values()]
-
-
-def held(framework: str) -> Held:
-    """What the modules and classes of a framework hold now."""
-    return {id(owner): (owner, dict(vars(owner))) for owner in _owners(framework)}
-
-
-def _changes(before: Held, after: Held) -> list[str]:
-    """Functions that are not what they were. Modules fill up by themselves, classes do not."""
-    found = []
-    for key, (owner, held) in before.items():
-        now = after[key][1]
-        names = {*held, *now} if isinstance(owner, type) else set(held)
-        found += [_label(owner, name) for name in names if _is_another(held.get(name), now.get(name))]
-    return sorted(found)
-
-
-def _wrapped(before: Held) -> list[str]:
-    """Functions that one of our wrappers stands for."""
-    return [_label(owner, name) for owner, values in before.values() for name, one in values.items() if _is_ours(one)]
-
-
-def _label(owner: Any, name: str) -> str:
-    return f"{getattr(owner, '__qualname__', getattr(owner, '__name__', owner))}.{name}"
-
-
-def _is_another(before: Any, now: Any) -> bool:
-    """Whether a function has taken another one's place. Libraries keep other values of their own on classes."""
-    is_function = any(callable(one) or isinstance(one, staticmethod | classmethod | property) for one in (before, now))
-    return before is not now and is_function and not isinstance(now, type)
-
-
-def _is_ours(value: Any) -> bool:
-    return str(type(value).__module__).startswith("autotrace.")
 
 
 def _outcome(way: Any, one: Any) -> str:

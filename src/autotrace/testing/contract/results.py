@@ -37,7 +37,7 @@ class Results(Forms):
     def test_results_are_untouched(self, spans: Spans, form: str) -> None:
         """A reply, or each piece of a stream, has the class and the value that it has without tracing (laws L01, L02)."""
         traced = self._complete(form)
-        spans.off()
+        self._untraced(spans)
         plain = self._complete(form)
         assert [type(one) for one in traced] == [type(one) for one in plain]
         assert [self.value(one) for one in traced] == [self.value(one) for one in plain]
@@ -49,7 +49,7 @@ class Results(Forms):
         span = self._call(spans)
         assert span.status == "error", f"a call that raised has the status {span.status}, {span.outcome}"
         assert span["error.type"], "the span of a call that raised has no error.type"
-        spans.off()
+        self._untraced(spans)
         plain = self._failure(form)
         assert type(traced) is type(plain)
         assert str(traced) == str(plain)
@@ -70,7 +70,7 @@ class Results(Forms):
         self._needs("call_with_iterator")
         traced = self.call_with_iterator(PROMPT)
         self._calls(spans)
-        spans.off()
+        self._untraced(spans)
         assert self.value(traced) == self.value(self.call_with_iterator(PROMPT))
 
     def test_calls_add_up(self, spans: Spans) -> None:

@@ -20,14 +20,14 @@ class Streams(Forms):
     def test_streams_keep_their_class(self, spans: Spans, form: str) -> None:
         """A stream has the class that it has without tracing (law L02)."""
         traced = self._kind(form)
-        spans.off()
+        self._untraced(spans)
         assert traced is self._kind(form)
 
     @streamed_forms
     def test_nothing_is_read_ahead(self, spans: Spans, form: str) -> None:
         """Pieces reach the program as they come: an error further down the stream is not met before them (law L10)."""
         pieces, error = self._broken(form)
-        spans.off()
+        self._untraced(spans)
         plain, expected = self._broken(form)
         assert plain, "the stream that should break gives no piece before"
         assert [self.value(one) for one in pieces] == [self.value(one) for one in plain]
