@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, TypeVar
 
+from autotrace.testing.loopback import HungUpError, chunk, head, is_gone, wait_for
 from autotrace.testing.openai_api.ask import JSON, Ask, Wanted
 from autotrace.testing.openai_api.behaviours import (
     Behaviour,
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from autotrace.testing.openai_api.server import OpenAIServer
 
 _Wish = TypeVar("_Wish", bound=Behaviour)
-
-
-class HungUpError(Exception):
-    """The client closed its connection."""
 
 
 class Exchange:
@@ -134,12 +131,12 @@ class Exchange:
         body = reply.body
         if self._wish(Gzip):
             body = gzip.compress(body, mtime=0)
-        head = self._head(reply, {"content-length": str(len(body)), **headers})
+        start = self._head(reply, {"content-length": str(len(body)), **headers})
         if self._wish(Cut):
-            self.connection.sendall(head + body[: len(body) // 2])
+            self.connection.sendall(start + body[: len(body) // 2])
             return True
         self.request._outcome.billed = reply.billed
-        self.connection.sendall(head + body)
+        self.connection.sendall(start + body)
         return False
 
     def _send_chunks(self, reply: Reply, chunks: Sequence[bytes], headers: Mapping[str, str]) -> bool:
@@ -156,7 +153,7 @@ class Exchange:
                     return True
                 if hang and number == hang.after:
                     self._wait(hang)
-                if self._gone():
+                if is_gone(self.connection):
                     raise HungUpError
                 if last and complete:
                     outcome.billed = reply.billed
@@ -200,21 +197,11 @@ class Exchange:
             **({"content-encoding": "gzip"} if self._wish(Gzip) else {}),
             **headers,
         }
-        lines = "".join(f"{name}: {value}\r\n" for name, value in members.items())
-        return f"HTTP/1.1 {reply.status} {phrase}\r\n{lines}\r\n".encode("latin-1")
+        return head(reply.status, phrase, members.items())
 
     def _wait(self, hang: Hang) -> None:
         hang.reached.set()
-        while not hang.released.wait(0.005):
-            if self._gone():
-                raise HungUpError
-
-    def _gone(self) -> bool:
-        """Whether the client has closed its side."""
-        try:
-            return self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
+        wait_for(hang.released, self.connection)
 
 
 def _refused(wish: Status) -> tuple[Reply, dict[str, str]]:
@@ -237,4 +224,4 @@ def _packed(frame: bytes, pack: zlib._Compress | None, last: bool) -> bytes:
     """A chunk in HTTP's chunked coding, and the end of the body after the last one."""
     if pack is not None:
         frame = pack.compress(frame) + pack.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
-    return b"%x\r\n%b\r\n%b" % (len(frame), frame, b"0\r\n\r\n" if last else b"")
+    return chunk(frame, last)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import time
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from autotrace.testing.loopback import Connection, HungUpError, Listener
 from autotrace.testing.openai_api.ask import JSON
 from autotrace.testing.openai_api.behaviours import Behaviour, Hang
 from autotrace.testing.openai_api.billing import Billed
-from autotrace.testing.openai_api.exchange import Exchange, HungUpError
+from autotrace.testing.openai_api.exchange import Exchange
 from autotrace.testing.openai_api.request import Request, parsed
 
 
@@ -33,9 +30,7 @@ class OpenAIServer:
         self._script: deque[tuple[Behaviour, ...]] = deque()
         self._hangs: list[Hang] = []
         self._stored: dict[str, JSON] = {}
-        self._connections: set[socket.socket] = set()
         self._http: _Listener | None = None
-        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> OpenAIServer:
         return self.start()
@@ -52,30 +47,21 @@ class OpenAIServer:
             OSError: The port is taken.
         """
         self._http = _Listener(self, self._port)
-        # A short poll only so that stop() is quick; requests never wait for it.
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, args=(0.02,), name="openai-server", daemon=True
-        )
-        self._thread.start()
         return self
 
     def stop(self, timeout: float = 2.0) -> None:
         """Release what hangs, give replies under way up to `timeout` seconds, close all connections."""
-        if self._http is None or self._thread is None:
+        if self._http is None:
             return
-        self._http.shutdown()
-        self._thread.join()
+        self._http.halt()
         for hang in self._hangs:
             hang.release()
         deadline = time.monotonic() + timeout
         for request in self.requests:
             request.finished.wait(max(deadline - time.monotonic(), 0))
-        for connection in list(self._connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self._http.close(deadline)
         for request in self.requests:
             request.disconnected.wait(max(deadline - time.monotonic(), 0))
-        self._http.server_close()
         self._http = None
 
     @property
@@ -87,7 +73,7 @@ class OpenAIServer:
         """
         if self._http is None:
             raise RuntimeError("The server is not running: call start(), or use it in a with statement.")
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return self._http.url
 
     @property
     def url(self) -> str:
@@ -108,7 +94,7 @@ class OpenAIServer:
     @property
     def open_connections(self) -> int:
         """How many connections of clients are open now, idle ones included."""
-        return len(self._connections)
+        return len(self._http.connections) if self._http else 0
 
     def script(self, *steps: Behaviour | tuple[Behaviour, ...]) -> None:
         """Queue one step for each of the next requests."""
@@ -131,51 +117,27 @@ class OpenAIServer:
             return len(self._requests), self._script.popleft() if self._script else ()
 
 
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
+class _Listener(Listener):
     def __init__(self, owner: OpenAIServer, port: int) -> None:
         self.owner = owner
-        super().__init__(("127.0.0.1", port), _Handler)
-
-    def server_bind(self) -> None:
-        # HTTPServer's own looks its host name up, which can take seconds.
-        socket.socket.bind(self.socket, self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
+        super().__init__(port, _Connection, "openai-server")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Connection(Connection):
     server: _Listener
 
     def setup(self) -> None:
         super().setup()
         self.served: list[Request] = []
-        self.server.owner._connections.add(self.connection)
 
     def finish(self) -> None:
-        self.server.owner._connections.discard(self.connection)
         super().finish()
-        # Half a close now: the socket itself is closed by the caller right after this.
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
         for request in self.served:
             request.disconnected.set()
 
-    def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):
-            super().handle()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in http.server
-        """Stay silent."""
-
-    def do_GET(self) -> None:
+    def respond(self) -> None:
         target = urlsplit(self.path)
-        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        raw = self.read_body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = dict(parse_qsl(target.query))
         request = Request(self.command, target.path, query, headers, parsed(raw))
@@ -189,5 +151,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         finally:
             request.finished.set()
-
-    do_POST = do_DELETE = do_PUT = do_PATCH = do_GET  # noqa: N815 - the names that http.server calls
