@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +22,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from autotrace import activation
 from autotrace.config import PREFIX
 from autotrace.recording.guard import guard
+from autotrace.testing import fake_framework
 
-FAKES = Path(__file__).parent / "fakes"
+#: Holds, while the tests run, the fake framework as `acme`, a plugin for it, and what else can be imported.
+_FAKES = tempfile.TemporaryDirectory(prefix="autotrace-fakes-")
+FAKES = Path(_FAKES.name)
+shutil.copytree(Path(__file__).parent / "fakes", FAKES, dirs_exist_ok=True)
+fake_framework("acme", FAKES, "1.4.0")
 
 
 @pytest.fixture(autouse=True)

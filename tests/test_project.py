@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 
 import autotrace
+import autotrace.testing
 from autotrace.cli import main
 from autotrace.config import SETTINGS, Config
 
@@ -22,26 +24,6 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "autotrace"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"), ROOT / "benchmarks/README.md"]
-
-#: Modules of the core by the first part of their names; what each may import of the others.
-MAY_IMPORT = {
-    "setting_values": set(),
-    "config": {"pyproject", "setting_values", "errors"},
-    "pyproject": {"errors"},
-    "store": {"errors"},
-    "recording": {"setting_values", "errors"},
-    "host": {"recording", "config", "errors"},
-    "delivery": {"recording", "store", "config", "errors"},
-    "activation": {"delivery", "host", "recording", "store", "config", "errors"},
-    "spans": {"activation", "recording"},
-    "decorator": {"activation", "recording"},
-    "auto": {"activation"},
-    "serving": {"auto"},
-    "cli": {"activation", "delivery", "host", "serving", "store", "config", "errors"},
-    "testing": set(),
-    "errors": set(),
-    "_version": set(),
-}
 
 
 def page(name: str) -> str:
@@ -146,19 +128,35 @@ def test_public_name_is_documented(name: str) -> None:
     assert re.search(rf"\*\*`autotrace\.{name}\b", page("docs/api.md"))
 
 
-def test_public_names_are_sorted_and_load() -> None:
+@pytest.mark.parametrize("name", autotrace.testing.__all__)
+def test_name_of_testing_is_documented(name: str) -> None:
+    """Every public name for tests has its paragraph in docs/testing.md."""
+    assert re.search(rf"\*\*`(autotrace\.testing\.)?{name}\b", page("docs/testing.md"))
+
+
+def test_fixtures_are_documented() -> None:
+    """Every fixture that pytest finds by itself, but the contract's own, has its paragraph in docs/testing.md."""
+    source = (SOURCE / "testing" / "pytest_plugin.py").read_text(encoding="utf-8")
+    fixtures = set(re.findall(r"@pytest\.fixture.*\ndef (\w+)", source)) - {"framework_before"}
+    assert fixtures >= {"spans", "fake_framework"}
+    assert {name for name in fixtures if not re.search(rf"\*\*`{name}`", page("docs/testing.md"))} == set()
+
+
+@pytest.mark.parametrize("module", [autotrace, autotrace.testing], ids=lambda module: module.__name__)
+def test_public_names_are_sorted_and_load(module: ModuleType) -> None:
     """The list of public names is in order, is what `dir` shows, and holds nothing that is not there."""
-    assert sorted(autotrace.__all__) == list(autotrace.__all__) == dir(autotrace)
-    for name in autotrace.__all__:
-        assert getattr(autotrace, name) is not None
+    assert sorted(module.__all__) == list(module.__all__) == dir(module)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        getattr(autotrace, "nonsense")  # noqa: B009 (mypy knows better)
+        getattr(module, "nonsense")  # noqa: B009 (mypy knows better)
 
 
-def test_examples_of_api_page_run(tmp_path: Path) -> None:
-    """What docs/api.md shows is what happens."""
+@pytest.mark.parametrize("name", ["docs/api.md", "docs/testing.md"])
+def test_examples_of_page_run(tmp_path: Path, name: str) -> None:
+    """What a page of the reference shows is what happens."""
     code = "import doctest, sys; print(doctest.testfile(sys.argv[1], module_relative=False))"
-    done = python(code, tmp_path, str(ROOT / "docs" / "api.md"))
+    done = python(code, tmp_path, str(ROOT / name))
     assert re.fullmatch(r"TestResults\(failed=0, attempted=[1-9]\d+\)\n", done.stdout), done.stdout + done.stderr
 
 
@@ -197,39 +195,3 @@ def test_dependencies_are_justified() -> None:
 def test_plugin_carries_the_license(plugin: Path) -> None:
     """A plugin's distribution carries the same license as the core's."""
     assert (plugin / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
-
-
-def imported(file: Path, root: Path) -> Iterator[str]:
-    """The modules of autotrace's that a file imports, by their full names."""
-    package = file.relative_to(root).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*start, *([node.module] if node.module else [])])
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-@pytest.mark.parametrize("part", MAY_IMPORT)
-def test_imports_go_one_way(part: str) -> None:
-    """A part of the core imports only the parts that docs/architecture.md allows it."""
-    files = [SOURCE / f"{part}.py"] if (SOURCE / f"{part}.py").exists() else list((SOURCE / part).rglob("*.py"))
-    assert files
-    names = {name for file in files for name in imported(file, SOURCE.parent) if name.startswith("autotrace.")}
-    assert {name.split(".")[1] for name in names} <= MAY_IMPORT[part] | {part, "_version"}
-
-
-def test_every_part_has_its_rule() -> None:
-    """No module or package of the core is without a rule for what it may import."""
-    parts = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    assert parts - {"__init__", "__main__"} == set(MAY_IMPORT)
-
-
-@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
-def test_plugin_imports_public_names_alone(plugin: Path) -> None:
-    """A plugin imports of autotrace what is public, and nothing else."""
-    names = {name for file in plugin.glob("src/**/*.py") for name in imported(file, plugin / "src")}
-    ours = {name for name in names if name.partition(".")[0] == "autotrace"}
-    assert ours
-    assert ours <= {f"autotrace.{name}" for name in autotrace.__all__}

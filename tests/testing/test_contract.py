@@ -73,6 +73,7 @@ def follow(stream):
     return stream
 """
 
+
 def by_hand(code: str, before: str = "") -> str:
     """The plugin, and patches of its own making."""
     return f"{source()}\n{before}\n{BY_HAND.format(code=code)}"
@@ -124,7 +125,7 @@ FAULTS = {
         changed(
             (
                 "patches=tuple(",
-                'patches=(Patch("acme.client", "_reply", operation="chat", request=lambda call: {"model": "m"}),) + tuple(',
+                'patches=(Patch("acme.client", "_reply", lambda call: {"model": "m"}, operation="chat"),) + tuple(',
             )
         ),
         "test_a_call_is_one_span[call]",
@@ -272,7 +273,9 @@ FAULTS = {
         "test_tokens_are_those_billed[stream]",
     ),
     "leaks content when content is off": (
-        changed(('"model": call.instance.model,', '"model": call.instance.model, "name": str(call.argument("messages")),')),
+        changed(
+            ('"model": call.instance.model,', '"model": call.instance.model, "name": str(call.argument("messages")),')
+        ),
         "test_content_off[call]",
     ),
     "leaks content in an attribute": (

@@ -1,4 +1,4 @@
-"""The command line: `autotrace run`, `autotrace traces`, `autotrace plugins`.
+"""The command line: `autotrace run`, `autotrace traces`, `autotrace plugins`, and more.
 
 Each command lives in a module of its own, imported when it is called: `autotrace --version` and
 `autotrace run` load next to nothing.
@@ -17,6 +17,7 @@ COMMANDS = {
     "run": ("autotrace.cli.run", "run"),
     "traces": ("autotrace.cli.traces", "traces"),
     "plugins": ("autotrace.cli.plugins", "plugins"),
+    "new-plugin": ("autotrace.cli.new_plugin", "new_plugin"),
 }
 
 

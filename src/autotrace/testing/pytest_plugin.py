@@ -66,5 +66,5 @@ def framework_before(request: pytest.FixtureRequest) -> dict[int, tuple[Any, dic
 
     active().reset()
     import_module(request.cls.framework)
-    request.cls._before = held(request.cls.framework)
-    return request.cls._before
+    before = request.cls._before = held(request.cls.framework)
+    return before

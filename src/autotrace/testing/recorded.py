@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,7 @@ class RecordedSpan:
     status: str
     message: str | None
     attributes: Mapping[str, Any]
-    events: list[tuple[str, Mapping[str, Any]]]
+    events: Sequence[tuple[str, Mapping[str, Any]]]
     trace_id: int
     span_id: int
     parent_id: int | None

@@ -17,6 +17,7 @@ class InstrumentationContract(Results, Streams, Contexts, Contents, Patches):
     A law about a form that the framework does not have is skipped, and says which method would have to be defined.
 
     Example:
+        >>> from autotrace import Usage
         >>> class TestParrot(InstrumentationContract):
         ...     plugin = "autotrace_parrot"
         ...     framework = "parrot"
@@ -30,7 +31,7 @@ class InstrumentationContract(Results, Streams, Contexts, Contents, Patches):
         framework: The module that it traces: the name of its entry point.
         usage: Tokens that the provider bills for the one call that `call` or `acall` makes; None where it tells none.
         stream_usage: The same for `stream` and `astream`; `usage` unless said.
-        answer: A text that is in the answer whatever the prompt; None: the answer is the prompt in capitals.
+        answer: A text that is in the answer whatever the prompt; None: the answer repeats the prompt, in any case.
         operation: `gen_ai.operation.name` of the spans.
         spans_per_call: How many spans one call leaves.
         told: Whether prompt and answer are on the span: not so for what is no conversation, such as embeddings.

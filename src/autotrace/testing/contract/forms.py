@@ -89,7 +89,8 @@ class Forms:
             return dump()
         if dataclasses.is_dataclass(result) and not isinstance(result, type):
             return dataclasses.asdict(result)
-        is_plain = type(result).__eq__ is object.__eq__ and hasattr(result, "__dict__")
+        is_plain = "__eq__" not in {name for kind in type(result).__mro__[:-1] for name in vars(kind)}
+        is_plain = is_plain and hasattr(result, "__dict__")
         return vars(result) if is_plain else result
 
     def _lacks(self, method: str) -> NoReturn:
@@ -102,7 +103,7 @@ class Forms:
                 self._lacks(method)
 
     def _untraced(self, spans: Spans) -> None:
-        """Switches tracing off for good: the framework is as it was before the plugin woke, whatever the plugin does."""
+        """Switches tracing off for good: the framework is as it was before the plugin woke."""
         spans.off()
         restore(self._before)
 

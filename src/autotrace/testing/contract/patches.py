@@ -29,7 +29,7 @@ class Patches(Forms):
     def test_the_plugin_imports_no_framework(self) -> None:
         """The plugin can be imported without its framework, and does not import it (law L31)."""
         code = f"import sys; import {self.plugin}; print({self.framework!r} in sys.modules)"
-        done = subprocess.run(  # noqa: S603 (this Python itself)
+        done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=_environment()
         )
         assert done.returncode == 0, done.stderr
@@ -103,7 +103,9 @@ class Patches(Forms):
         ways = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda one: pickle.loads(pickle.dumps(one))}
 
         def survivors() -> list[tuple[str, str, str]]:
-            return [(type(one).__name__, name, _outcome(way, one)) for one in self.objects() for name, way in ways.items()]
+            return [
+                (type(one).__name__, name, _outcome(way, one)) for one in self.objects() for name, way in ways.items()
+            ]
 
         traced = survivors()
         self._untraced(spans)

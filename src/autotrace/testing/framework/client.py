@@ -57,6 +57,12 @@ class AsyncStream:
     async def __anext__(self) -> str:
         return await self._iterator.__anext__()
 
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
     async def close(self) -> None:
         """Lets go of the connection."""
         self.is_closed = True

@@ -46,7 +46,8 @@ class Pipeline:
 
     def run(self, question: str) -> Reply:
         """Answers, step by step."""
-        return self._step("pipeline", None, question, lambda own: self._steps(own, question))
+        answer: Reply = self._step("pipeline", None, question, lambda own: self._steps(own, question))
+        return answer
 
     def look_up(self, text: str) -> str:
         """The second step's work.
