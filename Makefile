@@ -30,11 +30,14 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 unexport PIP_USER
 
+# What is skipped where no type checker is installed, as in the environment of `make test` before `make lint`.
+TYPED := tests/test_typing.py tests/cli/test_new_plugin.py::test_what_it_writes_is_typed
+
 .PHONY: help demo test test-newest test-llama-index lint bench clean
 help:
 	@echo "make demo    trace ordinary programs that talk to a small model on this machine: OpenAI, LangChain, LlamaIndex"
 	@echo "make test    the whole test suite, on one Python and the newest SDKs (tox runs the matrix)"
-	@echo "make lint    ruff and mypy"
+	@echo "make lint    ruff, mypy, and what type checkers find in plugins"
 	@echo "make bench   what tracing costs, against the alternatives; writes docs/performance.md"
 	@echo "make clean   remove the environments and what tools leave behind; traces in .autotrace stay"
 
@@ -54,6 +57,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest -q $(TYPED)
 
 bench: $(VENV)/python.stamp
 	$(BIN)/python benchmarks/run.py --write docs/performance.md
@@ -91,6 +95,6 @@ $(VENV)/test.stamp $(LLAMA_VENV)/test.stamp: %/test.stamp: %/autotrace.stamp
 	@touch $@
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp
-	@echo "Installing ruff and mypy"
+	@echo "Installing ruff, mypy and pyright"
 	@$(PIP) install --group lint
 	@touch $@

@@ -145,7 +145,7 @@ def test_the_fake_framework_goes_by_any_name(
 
 
 def test_pytest_loads_next_to_nothing(python: Any) -> None:
-    """pytest's plugin imports neither OpenTelemetry nor wrapt, for every pytest loads it where autotrace is installed."""
+    """pytest's plugin, which every pytest loads where autotrace is, imports neither OpenTelemetry nor wrapt."""
     code = """
     import sys
     import autotrace.testing.pytest_plugin

@@ -259,3 +259,20 @@ class ResponseValues(TypedDict, total=False):
     finish_reasons: list[str]
     error: tuple[str, str] | None
     attributes: Mapping[str, Any]
+
+
+REQUEST_KEYS = frozenset(RequestValues.__annotations__)
+RESPONSE_KEYS = frozenset(ResponseValues.__annotations__)
+
+
+class UnknownKey(LookupError):
+    """A mapper has returned a key that does not exist: most likely misspelt.
+
+    Args:
+        found: The keys of what it has returned.
+        known: Those that exist.
+    """
+
+    def __init__(self, found: Iterable[object], known: frozenset[str]) -> None:
+        unknown = ", ".join(sorted(str(key)[:50] for key in found if key not in known))
+        super().__init__(f"{unknown}: no such key; there are {', '.join(sorted(known))}")

@@ -26,7 +26,7 @@ from .current import current_context
 from .encoding import scalar
 from .guard import guard
 from .labels import EMPTY, TRACE, Labels, TraceState, in_force
-from .messages import RequestValues, ResponseValues
+from .messages import REQUEST_KEYS, RESPONSE_KEYS, RequestValues, ResponseValues, UnknownKey
 from .privacy import Policy, without_secrets
 from .tracer import OWN_SPAN, SPAN_KEY, LeanTracer, RecordedSpan
 
@@ -93,6 +93,8 @@ class Recorder:
             started: When it started, in ns since 1970; now when None.
         """
         values = values if values is not None else {}
+        if type(values) is not dict or not values.keys() <= REQUEST_KEYS:
+            values = cast(RequestValues, self.checked("request", values, REQUEST_KEYS))
         context = current_context() if parent is None else parent
         operation = values.get("operation") or operation
         is_model_call = self._owns_model_calls and operation in semconv.MODEL_OPERATIONS
@@ -134,6 +136,17 @@ class Recorder:
         elif session and state.labels.session is None:
             state.update(Labels(session), None)  # whose trace it is, a framework says beneath the trace's first span
         return Operation(self, span, Context(inner), started, model_call, operation)
+
+    def checked(self, what: str, values: Any, known: frozenset[str]) -> Any:
+        """What a plugin's mapper has returned, as far as it is values; what is not is told, and counted."""
+        if not isinstance(values, Mapping):
+            guard.report(f"{self.name}: {what} values", TypeError(f"a dict was expected, not {type(values).__name__}"))
+            return {}
+        if not values.keys() <= known:
+            error = UnknownKey(values, known)
+            guard.tell(f"{self.name}: {what} values: {error}")
+            guard.report(f"{self.name}: {what} values", error)
+        return values
 
     def add(self, operation: Operation | Contribution, values: RequestValues) -> None:
         """Says more, or otherwise, of what an open operation began with."""
@@ -243,6 +256,8 @@ class Operation:
         span = self.span
         try:
             values = self._values or {}
+            if type(values) is not dict or not values.keys() <= RESPONSE_KEYS:
+                values = cast(ResponseValues, self._recorder.checked("response", values, RESPONSE_KEYS))
             if self._model_call is not None:
                 self._model_call.outcome = outcome
                 values = self._model_call.combined(values)
