@@ -13,8 +13,8 @@ import pytest
 SAMPLE = '''
 from collections.abc import Sequence
 
-from autotrace import Call, Document, Instrumentation, Message, Part, Patch, RequestValues, ResponseValues, ToolCall, Usage
-from autotrace import hookimpl, Ended, Run, RunEnd, RunStart
+from autotrace import Call, Document, Ended, Instrumentation, Message, Part, Patch, RequestValues, ResponseValues
+from autotrace import Run, RunEnd, RunStart, ToolCall, Usage, hookimpl
 from autotrace import Recorder  # wrong
 
 
@@ -31,7 +31,8 @@ def wrong_input(call: Call) -> RequestValues:
 
 
 def response(reply: object) -> ResponseValues:
-    return {"output": [Message.assistant([ToolCall("f", "{}", id="1"), Part.text("hi")])], "usage": Usage(1, 2, reasoning=1)}
+    answer = Message.assistant([ToolCall("f", "{}", id="1"), Part.text("hi")])
+    return {"output": [answer], "usage": Usage(1, 2, reasoning=1)}
 
 
 def misspelt_response(reply: object) -> ResponseValues:
