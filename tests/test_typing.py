@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SAMPLE = '''
+SAMPLE = """
 from collections.abc import Sequence
 
 from autotrace import Call, Document, Ended, Instrumentation, Message, Part, Patch, RequestValues, ResponseValues
@@ -65,7 +65,7 @@ def instrumentations() -> Sequence[Instrumentation]:
 
 
 Instrumentation("acme", patch=())  # wrong
-'''
+"""
 
 LINES = SAMPLE.splitlines()
 WRONG = {number for number, line in enumerate(LINES, 1) if line.endswith("# wrong")}
