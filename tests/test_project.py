@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 import pytest
@@ -19,6 +21,7 @@ import autotrace
 import autotrace.testing
 from autotrace.cli import main
 from autotrace.config import SETTINGS, Config
+from autotrace.host import hookspecs
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "autotrace"
@@ -126,6 +129,43 @@ def test_command_is_documented(name: str, command: click.Command) -> None:
 def test_public_name_is_documented(name: str) -> None:
     """Every public name has its paragraph in docs/api.md."""
     assert re.search(rf"\*\*`autotrace\.{name}\b", page("docs/api.md"))
+
+
+def reference() -> Any:
+    """The program that writes docs/reference.md."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_reference_is_what_the_code_says() -> None:
+    """docs/reference.md is what docs/reference.py writes."""
+    assert page("docs/reference.md") == reference().reference(), "run: python docs/reference.py"
+
+
+def test_reference_is_whole() -> None:
+    """The reference has every hook, every name of the authors' API, and every field of each, with its meaning."""
+    text = page("docs/reference.md")
+    hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, "autotrace_spec")]
+    assert set(hooks) >= {"instrumentations", "redact"}
+    assert [name for name in hooks if f"**`{name}(" not in text] == []
+    homes = {"autotrace.host.instrumentation", "autotrace.recording.mapping"}
+    homes |= {"autotrace.recording.messages", "autotrace.recording.runs"}
+    names = {name for name in autotrace.__all__ if getattr(getattr(autotrace, name), "__module__", "") in homes}
+    assert names == set(reference().NAMES)
+    for name in names:
+        section = text.partition(f"## {name}\n")[2].partition("\n## ")[0]
+        fields = inspect.get_annotations(getattr(autotrace, name))
+        assert [field for field in fields if f"| `{field}` |" not in section] == [], name
+
+
+@pytest.mark.parametrize("name", sorted(set(autotrace.__all__) - {"__version__", "hookimpl"}))
+def test_public_name_has_an_example(name: str) -> None:
+    """The docstring of every public name shows it at work."""
+    assert ">>> " in (getattr(autotrace, name).__doc__ or "")
 
 
 @pytest.mark.parametrize("name", autotrace.testing.__all__)

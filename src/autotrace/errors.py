@@ -15,11 +15,20 @@ from __future__ import annotations
 
 
 class AutotraceError(Exception):
-    """The root of all errors that autotrace raises."""
+    """The root of all errors that autotrace raises.
+
+    Example:
+        >>> issubclass(ConfigError, AutotraceError)
+        True
+    """
 
 
 class ConfigError(AutotraceError, ValueError):
     """A setting that cannot be used.
+
+    Example:
+        >>> ConfigError("AUTOTRACE_HOME", "environment", "7 is no path").problem
+        '7 is no path'
 
     Args:
         key: The setting, as the user wrote it (`AUTOTRACE_CAPTURE_CONTENT`, `capture_content`).
@@ -35,7 +44,16 @@ class ConfigError(AutotraceError, ValueError):
 
 
 class PluginError(AutotraceError):
-    """A plugin that cannot be used."""
+    """A plugin that cannot be used.
+
+    Example:
+        >>> PluginError("autotrace-acme", "it offers nothing").plugin
+        'autotrace-acme'
+
+    Args:
+        plugin: Its distribution.
+        problem: What is wrong, and what to do.
+    """
 
     def __init__(self, plugin: str, problem: str) -> None:
         super().__init__(f"plugin {plugin}: {problem}")

@@ -18,7 +18,13 @@ _UNSET: Any = object()
 
 
 class Span:
-    """A span that is open in a `with autotrace.span(...)` block."""
+    """A span that is open in a `with autotrace.span(...)` block.
+
+    Example:
+        >>> import autotrace
+        >>> with autotrace.span("plan") as span:
+        ...     span.set(output=["book a train", "pack"])
+    """
 
     def __init__(self, operation: Operation | Contribution | None) -> None:
         self._operation = operation

@@ -7,12 +7,16 @@ from typing import Any
 
 from autotrace import (
     Call,
+    Ended,
     Event,
     Instrumentation,
     Message,
     Patch,
     RequestValues,
     ResponseValues,
+    Run,
+    RunEnd,
+    RunStart,
     StreamClass,
     Usage,
     hookimpl,
@@ -50,6 +54,20 @@ def attempt(call: Call) -> Mapping[str, Any]:
     return {"attempt": call.argument("attempt")}
 
 
+def started(call: Call, result: Any, find: Any) -> Run:
+    """A step of the pipeline: the first is a workflow, the others are tools."""
+    parent = call.argument("parent")
+    operation = "invoke_workflow" if parent is None else "execute_tool"
+    known: RequestValues = {"name": call.argument("name"), "input_value": call.argument("given")}
+    return Run((call.instance, call.argument("step")), parent and (call.instance, parent), operation, known)
+
+
+def ended(call: Call) -> Ended:
+    """What came of a step: its result, or its error."""
+    run, error, result = (call.instance, call.argument("step")), call.argument("error"), call.argument("result")
+    return Ended(run, error=error) if error else Ended(run, {"output_value": getattr(result, "text", result)})
+
+
 def _chat(target: str, module: str = "acme.client") -> Patch:
     return Patch(module, target, operation="chat", request=request, response=response, fold=fold)
 
@@ -71,6 +89,11 @@ def instrumentations() -> list[Instrumentation]:
                 Patch("acme.client", "Client.gone_in_this_version", request=query, optional=True),
             ),
             streams=(StreamClass("acme.client", "Stream"), StreamClass("acme.client", "AsyncStream")),
+            runs=(
+                RunStart("acme.events", "Bus.started", started, make_current=True),
+                RunEnd("acme.events", "Bus.ended", ended),
+                RunEnd("acme.events", "Bus.failed", ended),
+            ),
             events=(Event("acme.client", "Client.retry", "retry", attempt),),
             settings={"detail": ("low", "high")},
         )

@@ -237,3 +237,23 @@ def test_a_raising_span_of_cancelled_work(raising: Runs) -> None:
     with pytest.raises(KeyboardInterrupt):
         boundary(raising, work, run=lambda call: "one")()
     assert len(raising) == 0
+
+
+def test_steps_that_a_framework_reports(acme: Any, spans: Collected) -> None:
+    """Steps that a framework tells its listeners of are a tree of spans; its listeners hear what they heard."""
+    heard: list[Any] = []
+    bus = acme.Bus([lambda what, step: heard.append((what, step, get_current() is not None))])
+    assert acme.Pipeline(bus).run("who").text == "WHO?"
+    assert [step[:2] for step in heard] == [("started", 1), ("started", 2), ("ended", 2), ("ended", 1)]
+    root = spans.named("invoke_workflow pipeline")
+    assert root.attributes["output.value"] == "WHO?"
+    parents = {span.name: span.parent and span.parent.span_id for span in spans.finished}
+    own = root.get_span_context().span_id
+    assert parents == {"invoke_workflow pipeline": None, "execute_tool look_up": own, "chat acme-1": own}
+
+
+def test_a_step_that_fails(acme: Any, spans: Collected) -> None:
+    """A step that fails is an error with its type, and so is what it fails."""
+    with pytest.raises(LookupError, match="nothing to look for"):
+        acme.Pipeline().run("")
+    assert [span.attributes["error.type"] for span in spans.finished] == ["LookupError", "LookupError"]

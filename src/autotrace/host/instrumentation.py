@@ -66,6 +66,10 @@ class Patch:
 class StreamClass:
     """A class of the framework whose instances a call returns to be iterated.
 
+    Example:
+        >>> StreamClass("acme.streams", "Stream", iterator="_chunks").close
+        ('close',)
+
     Attributes:
         module: Where it lives.
         name: Its name there.
@@ -82,6 +86,10 @@ class StreamClass:
 @dataclass(frozen=True)
 class Event:
     """One function of the framework whose calls are events of the span they happen in, such as a retry.
+
+    Example:
+        >>> Event("acme", "Client._wait", "retry", lambda call: {"attempt": call.argument("attempt")}).name
+        'retry'
 
     Attributes:
         module: Where it lives.
@@ -208,6 +216,11 @@ class Boundary:
 @dataclass(frozen=True)
 class Instrumentation:
     """What a plugin offers for one framework.
+
+    Example:
+        >>> patch = Patch("acme.client", "Client.complete", operation="chat", request=lambda call: {"model": "m"})
+        >>> Instrumentation("acme", provider="acme", patches=(patch,), settings={"detail": ("low", "high")}).name
+        'acme'
 
     Attributes:
         name: What users toggle: `autotrace.autolog("acme", disable=True)`.

@@ -15,6 +15,11 @@ from .streams import Fold
 class Call:
     """One call of a patched function, as a mapper sees it. Not to be changed.
 
+    Example:
+        >>> call = Call(None, ("gpt-5",), {"prompt": "hi"}, ("model", "prompt"))
+        >>> call.argument("model"), call.argument("prompt"), call.argument("temperature", 1.0)
+        ('gpt-5', 'hi', 1.0)
+
     Attributes:
         instance: What the method was called on; None for a plain function.
         args: Positional arguments, without the instance.
@@ -47,6 +52,10 @@ class Call:
 @dataclass(frozen=True)
 class Amendment:
     """What a plugin asks the host to change about a call, unseen by the user.
+
+    Example:
+        >>> Amendment((), {"report_usage": True}, hides=lambda piece: piece == "usage").kwargs
+        {'report_usage': True}
 
     Attributes:
         args: Positional arguments in place of the user's.

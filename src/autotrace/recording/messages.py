@@ -175,7 +175,9 @@ class Usage(NamedTuple):
         >>> (Usage(12, 5) + Usage(1, 2, reasoning=1)).output_tokens
         7
 
-    Attributes (all in tokens; None where the provider does not say):
+    All are in tokens; None where the provider does not say.
+
+    Attributes:
         input_tokens: All that went in.
         output_tokens: All that came out.
         cache_read: Of the input: read from the provider's cache.
@@ -206,19 +208,23 @@ def _sum(one: int | None, other: int | None) -> int | None:
 class RequestValues(TypedDict, total=False):
     """What a `request` mapper says of a call before it is made. All keys may be left out.
 
-    operation: `gen_ai.operation.name`, where it differs from the patch's.
-    provider: `gen_ai.provider.name`, where it differs from the instrumentation's.
-    name: What the span is named after (`chat gpt-5`): the model unless said; a tool's, an agent's, a workflow's name.
-    model: The model asked for.
-    input: The messages sent.
-    input_value: What was sent, where it is no conversation: any value; a tool's arguments, a retriever's query.
-    instructions: Standing instructions sent beside the messages.
-    tools: The tools offered, in the provider's own shape.
-    parameters: `gen_ai.request.*` by the last word: temperature, top_p, max_tokens, seed, stream, ...
-    output_type: `text`, `json`, `image` or `speech`.
-    server: Host and port that the request goes to.
-    session: The conversation, where the framework knows it.
-    attributes: More, by full name.
+    Example:
+        >>> values: RequestValues = {"model": "acme-1", "input": [Message.user("hi")], "parameters": {"temperature": 0}}
+
+    Attributes:
+        operation: `gen_ai.operation.name`, where it differs from the patch's.
+        provider: `gen_ai.provider.name`, where it differs from the instrumentation's.
+        name: What the span is named after (`chat gpt-5`): the model unless said; the name of a tool, agent, workflow.
+        model: The model asked for.
+        input: The messages sent.
+        input_value: What was sent, where it is no conversation: any value; a tool's arguments, a retriever's query.
+        instructions: Standing instructions sent beside the messages.
+        tools: The tools offered, in the provider's own shape.
+        parameters: `gen_ai.request.*` by the last word: temperature, top_p, max_tokens, seed, stream, ...
+        output_type: `text`, `json`, `image` or `speech`.
+        server: Host and port that the request goes to.
+        session: The conversation, where the framework knows it.
+        attributes: More, by full name.
     """
 
     operation: str
@@ -239,15 +245,19 @@ class RequestValues(TypedDict, total=False):
 class ResponseValues(TypedDict, total=False):
     """What a `response` mapper says of a reply. All keys may be left out.
 
-    model: The model that answered.
-    id: The provider's id of the reply.
-    output: The messages that came back: one a choice.
-    output_value: What came back, where it is no conversation: any value; a tool's result.
-    documents: What a retriever or a reranker found, in its order.
-    usage: The tokens billed. None for a reply that repeats an earlier one (polling, retrieving).
-    finish_reasons: Why each choice ended.
-    error: What went wrong, where the reply says so without raising: type and message.
-    attributes: More, by full name.
+    Example:
+        >>> values: ResponseValues = {"id": "r-1", "output": [Message.assistant("hello")], "usage": Usage(5, 1)}
+
+    Attributes:
+        model: The model that answered.
+        id: The provider's id of the reply.
+        output: The messages that came back: one a choice.
+        output_value: What came back, where it is no conversation: any value; a tool's result.
+        documents: What a retriever or a reranker found, in its order.
+        usage: The tokens billed. None for a reply that repeats an earlier one (polling, retrieving).
+        finish_reasons: Why each choice ended.
+        error: What went wrong, where the reply says so without raising: type and message.
+        attributes: More, by full name.
     """
 
     model: str | None
