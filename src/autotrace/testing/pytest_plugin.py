@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -24,13 +23,9 @@ def spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spans]:
     autotrace's or a plugin's own raises. At the end no wrapper, no open operation and no current span may be left.
     Settings of the environment do not count.
     """
-    for name in list(os.environ):
-        if name.startswith(("AUTOTRACE_", "OTEL_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AUTOTRACE_HOME", str(tmp_path / "autotrace"))
-    from .recorded import Spans
+    from .recorded import isolated
 
-    with Spans() as found:
+    with isolated(tmp_path, monkeypatch) as found:
         yield found
 
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import gc
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import autotrace
 from autotrace import Usage
 from autotrace.activation import active
 from autotrace.recording import recorder, semconv, tracer
 from autotrace.recording.guard import guard
+
+if TYPE_CHECKING:
+    import pytest
 
 #: Attributes whose text is JSON.
 _JSON = frozenset(
@@ -197,6 +203,17 @@ class Spans:
         assert not left, f"wrappers are left on {left}"
         assert get_current_span() is self._around, "a span is still current"
         assert guard.failures == {}
+
+
+@contextmanager
+def isolated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spans]:
+    """Spans of one test, whatever the environment says; a store, should one be asked for, lies in `folder`."""
+    for name in list(os.environ):
+        if name.startswith(("AUTOTRACE_", "OTEL_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AUTOTRACE_HOME", str(folder / "autotrace"))
+    with Spans() as found:
+        yield found
 
 
 class _CountingIds:

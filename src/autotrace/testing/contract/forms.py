@@ -6,13 +6,14 @@ import asyncio
 import dataclasses
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import pytest
 
 from autotrace import Usage
 
-from ..recorded import RecordedSpan, Spans
+from ..recorded import RecordedSpan, Spans, isolated
 from .snapshots import Held, restore
 
 T = TypeVar("T")
@@ -41,6 +42,16 @@ class Forms:
     spans_per_call: ClassVar[int] = 1
     told: ClassVar[bool] = True
     _before: ClassVar[Held]
+
+    @pytest.fixture
+    def spans(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spans]:
+        """The fixture of that name; a project may have another one."""
+        with isolated(tmp_path, monkeypatch) as found:
+            self.configure()
+            yield found
+
+    def configure(self) -> None:
+        """Chooses settings of the plugin's own, by `autotrace.autolog(name, ...)`, before each law is tried."""
 
     def call(self, prompt: str) -> Any:
         """Asks `prompt` and returns the reply."""

@@ -13,6 +13,8 @@ from ..recorded import RecordedSpan, Spans
 from .forms import PROMPT, Forms, streamed_forms, turns, whole_forms
 
 
+# What a framework warns of when its connection is dropped is its own: it would do so without tracing.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 class Streams(Forms):
     """Streams and cancelled calls."""
 

@@ -1,0 +1,80 @@
+"""The plugin keeps every law of autotrace's contract, in each of the APIs that stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import openai
+import pytest
+
+import autotrace
+from autotrace import Usage
+from autotrace.testing import InstrumentationContract
+from autotrace.testing.openai_server import Cut, OpenAIServer, Status
+
+from .conftest import KEY
+
+
+class Contract(InstrumentationContract):
+    """How the SDK asks the server."""
+
+    plugin = "autotrace_openai"
+    framework = "openai"
+
+    @pytest.fixture(autouse=True)
+    def clients(self, server: OpenAIServer) -> None:
+        """Clients, sync and async, that never retry."""
+        options: dict[str, Any] = {"base_url": server.url, "api_key": KEY, "max_retries": 0}
+        self.server = server
+        self.client, self.options = openai.OpenAI(**options), options
+
+    def objects(self) -> Iterable[Any]:
+        return self.call("hello"), openai.OpenAI.chat
+
+    def fail(self, prompt: str) -> Any:
+        self.server.script(Status(400))
+        return self.call(prompt)
+
+    async def afail(self, prompt: str) -> Any:
+        self.server.script(Status(400))
+        return await self.acall(prompt)
+
+    def broken_stream(self, prompt: str) -> Iterable[Any]:
+        self.server.script(Cut(after=3))
+        return self.stream(prompt)
+
+    async def broken_astream(self, prompt: str) -> AsyncIterator[Any]:
+        self.server.script(Cut(after=3))
+        return await self.astream(prompt)
+
+
+class TestChat(Contract):
+    """Chat completions."""
+
+    usage = Usage(940, 1452, cache_read=104, cache_write=76, reasoning=153, audio_input=20, audio_output=49)
+
+    def configure(self) -> None:
+        autotrace.autolog("openai", stream_usage="always")
+
+    def call(self, prompt: str) -> Any:
+        return self.client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
+
+    async def acall(self, prompt: str) -> Any:
+        async with openai.AsyncOpenAI(**self.options) as client:
+            return await client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
+
+    def stream(self, prompt: str) -> Iterable[Any]:
+        return self.client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": prompt}], stream=True
+        )
+
+    async def astream(self, prompt: str) -> AsyncIterator[Any]:
+        client = openai.AsyncOpenAI(**self.options)
+        return await client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": prompt}], stream=True
+        )
+
+    def call_with_iterator(self, prompt: str) -> Any:
+        messages: Any = ({"role": "user", "content": one} for one in [prompt])
+        return self.client.chat.completions.create(model="gpt-4o", messages=messages)
