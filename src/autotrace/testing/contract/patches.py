@@ -83,7 +83,8 @@ class Patches(Forms):
             autotrace.autolog(name, disable=False)
         with autotrace.suppress(*names):
             self._complete(form)
-        assert spans.all() == []
+        assert [span.name for span in spans.all() if span.framework in names] == []
+        spans.clear()  # what lies beneath may be another plugin's
         self._complete(form)
         self._calls(spans)
 

@@ -1,0 +1,63 @@
+"""The plugin keeps every law of autotrace's contract, with the provider's plugin beneath it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage
+
+from autotrace import Usage
+from autotrace.testing import InstrumentationContract
+from autotrace.testing.openai_server import Cut, OpenAIServer, Status
+
+from .conftest import Models
+
+
+class TestChatModel(InstrumentationContract):
+    """How a chat model is asked."""
+
+    plugin = "autotrace_langchain"
+    framework = "langchain_core"
+    usage = Usage(940, 1452, cache_read=104, cache_write=76, reasoning=153, audio_input=20, audio_output=49)
+
+    @pytest.fixture(autouse=True)
+    def models(self, server: OpenAIServer, chat: Models) -> None:
+        """A model of the server."""
+        self.server = server
+        self.model = lambda: chat(stream_usage=True)
+
+    def call(self, prompt: str) -> Any:
+        return self.model().invoke([HumanMessage(prompt)])
+
+    async def acall(self, prompt: str) -> Any:
+        return await self.model().ainvoke([HumanMessage(prompt)])
+
+    def stream(self, prompt: str) -> Iterable[Any]:
+        return self.model().stream([HumanMessage(prompt)])
+
+    async def astream(self, prompt: str) -> AsyncIterator[Any]:
+        return self.model().astream([HumanMessage(prompt)])
+
+    def fail(self, prompt: str) -> Any:
+        self.server.script(Status(400))
+        return self.call(prompt)
+
+    async def afail(self, prompt: str) -> Any:
+        self.server.script(Status(400))
+        return await self.acall(prompt)
+
+    def broken_stream(self, prompt: str) -> Iterable[Any]:
+        self.server.script(Cut(after=3))
+        return self.stream(prompt)
+
+    async def broken_astream(self, prompt: str) -> AsyncIterator[Any]:
+        self.server.script(Cut(after=3))
+        return await self.astream(prompt)
+
+    def objects(self) -> Iterable[Any]:
+        return (self.call("hello"),)
+
+    def value(self, result: Any) -> Any:
+        return {**result.model_dump(), "id": None}
