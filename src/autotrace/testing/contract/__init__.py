@@ -32,6 +32,7 @@ class InstrumentationContract(Results, Streams, Contexts, Contents, Patches):
         usage: Tokens that the provider bills for the one call that `call` or `acall` makes; None where it tells none.
         stream_usage: The same for `stream` and `astream`; `usage` unless said.
         answer: A text that is in the answer whatever the prompt; None: the answer repeats the prompt, in any case.
+        prompt: What is asked, unless a law asks something else; looked for wherever it must not be.
         operation: `gen_ai.operation.name` of the spans.
         spans_per_call: How many spans one call leaves.
         told: Whether prompt and answer are on the span: not so for what is no conversation, such as embeddings.

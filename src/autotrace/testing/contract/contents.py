@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ..recorded import Spans
-from .forms import PROMPT, Forms, every_form, whole_forms
+from .forms import Forms, every_form, whole_forms
 
 
 class Contents(Forms):
@@ -35,7 +35,7 @@ class Contents(Forms):
         """A prompt of a million characters is cut where that is wanted, and JSON stays JSON (law L42)."""
         self._needs("call")
         spans.on(capture_content="truncated", content_limit=100)
-        self.call(f"{PROMPT} " + "x" * 1_000_000)
+        self.call(f"{self.prompt} " + "x" * 1_000_000)
         for span in self._calls(spans):
             assert len(span.everything) < 100_000
             assert len(span.attributes) <= 128
@@ -53,7 +53,7 @@ class Contents(Forms):
     def _assert_silent(self, spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
         told = " ".join(span.everything for span in spans.all())
         logged = " ".join(record.getMessage() for record in caplog.records if record.name.startswith("autotrace"))
-        for text in filter(None, (PROMPT, self.answer)):
+        for text in filter(None, (self.prompt, self.answer)):
             _assert_absent(text, told, "on the span")
             _assert_absent(text, logged, "in the log")
 

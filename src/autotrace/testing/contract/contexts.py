@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import autotrace
 
 from ..recorded import Spans
-from .forms import PROMPT, Forms, every_form, streamed_forms, whole_forms
+from .forms import Forms, every_form, streamed_forms, whole_forms
 
 
 class Contexts(Forms):
@@ -44,12 +44,12 @@ class Contexts(Forms):
         with autotrace.span("around"):
             own = get_current_span()
             if form == "stream":
-                for _ in self.stream(PROMPT):
+                for _ in self.stream(self.prompt):
                     between()
             else:
 
                 async def read() -> None:
-                    async for _ in await self.astream(PROMPT):
+                    async for _ in await self.astream(self.prompt):
                         between()
 
                 self._in_loop(read)
@@ -71,7 +71,7 @@ class Contexts(Forms):
         """A call in a worker thread lies in the span that it was submitted from (law L36)."""
         self._needs("call")
         with autotrace.span("around"), ThreadPoolExecutor(4) as pool:
-            list(pool.map(self.call, [PROMPT] * 4))
+            list(pool.map(self.call, [self.prompt] * 4))
         around = spans.named("around")
         assert {span.trace_id for span in spans.all()} == {around.trace_id}
         assert sum(span.parent_id == around.span_id for span in spans.all()) >= 4
@@ -83,7 +83,7 @@ class Contexts(Forms):
 
         async def one(number: int) -> None:
             with autotrace.span(f"around {number}"):
-                await self.acall(PROMPT)
+                await self.acall(self.prompt)
 
         async def together() -> None:
             await asyncio.gather(*(one(number) for number in range(count)))

@@ -18,9 +18,6 @@ from .snapshots import Held, restore
 
 T = TypeVar("T")
 
-#: What is asked; looked for wherever it must not be.
-PROMPT = "where does the grey heron nest"
-
 WHOLE = ("call", "acall")
 STREAMED = ("stream", "astream")
 ALL = WHOLE + STREAMED
@@ -38,6 +35,7 @@ class Forms:
     usage: ClassVar[Usage | None] = None
     stream_usage: ClassVar[Usage | None] = None
     answer: ClassVar[str | None] = None
+    prompt: ClassVar[str] = "where does the grey heron nest"
     operation: ClassVar[str] = "chat"
     spans_per_call: ClassVar[int] = 1
     told: ClassVar[bool] = True
@@ -118,29 +116,29 @@ class Forms:
         spans.off()
         restore(self._before)
 
-    def _complete(self, form: str, prompt: str = PROMPT) -> list[Any]:
+    def _complete(self, form: str) -> list[Any]:
         """Makes one call to its end: the reply, or the pieces of its stream."""
         self._needs(form)
         if form == "call":
-            return [self.call(prompt)]
+            return [self.call(self.prompt)]
         if form == "stream":
-            return list(self.stream(prompt))
-        return self._in_loop(lambda: self._complete_async(form, prompt))
+            return list(self.stream(self.prompt))
+        return self._in_loop(lambda: self._complete_async(form))
 
-    async def _complete_async(self, form: str, prompt: str = PROMPT) -> list[Any]:
+    async def _complete_async(self, form: str) -> list[Any]:
         if form == "acall":
-            return [await self.acall(prompt)]
-        return [piece async for piece in await self.astream(prompt)]
+            return [await self.acall(self.prompt)]
+        return [piece async for piece in await self.astream(self.prompt)]
 
-    def _failure(self, form: str, prompt: str = PROMPT) -> BaseException:
+    def _failure(self, form: str) -> BaseException:
         """What `fail` or `afail` raises."""
         method = {"call": "fail", "acall": "afail"}[form]
         self._needs(method)
         try:
             if form == "call":
-                self.fail(prompt)
+                self.fail(self.prompt)
             else:
-                self._in_loop(lambda: self.afail(prompt))
+                self._in_loop(lambda: self.afail(self.prompt))
         except Exception as error:  # noqa: BLE001 (the framework's own)
             return error
         raise AssertionError(f"{method}() raised nothing: the framework's error was lost")

@@ -18,7 +18,7 @@ from autotrace.activation import active
 from autotrace.host.tracing import TracedFramework
 
 from ..recorded import Spans
-from .forms import ALL, PROMPT, Forms, every_form
+from .forms import ALL, Forms, every_form
 from .snapshots import Held, changes, held, wrapped
 
 
@@ -91,12 +91,12 @@ class Patches(Forms):
     def test_a_stream_that_is_switched_off_half_way(self, spans: Spans) -> None:
         """A stream that is under way when tracing is switched off goes on as it would have (law L27)."""
         self._needs("stream")
-        stream = iter(self.stream(PROMPT))
+        stream = iter(self.stream(self.prompt))
         pieces = [next(stream)]
         spans.off()
         pieces += stream
         self._untraced(spans)
-        assert [self.value(one) for one in pieces] == [self.value(one) for one in self.stream(PROMPT)]
+        assert [self.value(one) for one in pieces] == [self.value(one) for one in self.stream(self.prompt)]
 
     def test_objects_can_be_copied(self, spans: Spans) -> None:
         """The framework's objects survive copying and pickling as they do without tracing (law L25)."""

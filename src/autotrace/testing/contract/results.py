@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ..recorded import Spans
-from .forms import ALL, PROMPT, Forms, every_form, whole_forms
+from .forms import ALL, Forms, every_form, whole_forms
 
 
 class Results(Forms):
@@ -28,9 +28,9 @@ class Results(Forms):
             pytest.skip(f"{type(self).__name__}.told is False: its calls are no conversation")
         self._complete(form)
         span = self._call(spans)
-        answer = PROMPT if self.answer is None else self.answer
+        answer = self.prompt if self.answer is None else self.answer
         sent, said = span["input.messages"] or span["input.value"], span["output.messages"] or span["output.value"]
-        assert PROMPT in _text(sent), f"the prompt is not in the span's input: {sent}"
+        assert self.prompt in _text(sent), f"the prompt is not in the span's input: {sent}"
         assert answer.lower() in _text(said).lower(), f"the answer is not in the span's output: {said}"
 
     @every_form
@@ -68,10 +68,10 @@ class Results(Forms):
     def test_arguments_are_not_consumed(self, spans: Spans) -> None:
         """Messages that come from a generator reach the framework whole (law L23)."""
         self._needs("call_with_iterator")
-        traced = self.call_with_iterator(PROMPT)
+        traced = self.call_with_iterator(self.prompt)
         self._calls(spans)
         self._untraced(spans)
-        assert self.value(traced) == self.value(self.call_with_iterator(PROMPT))
+        assert self.value(traced) == self.value(self.call_with_iterator(self.prompt))
 
     def test_calls_add_up(self, spans: Spans) -> None:
         """Calls one after the other are spans of their own, each a trace of its own."""

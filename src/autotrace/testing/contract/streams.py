@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ..recorded import RecordedSpan, Spans
-from .forms import PROMPT, Forms, streamed_forms, turns, whole_forms
+from .forms import Forms, streamed_forms, turns, whole_forms
 
 
 # What a framework warns of when its connection is dropped is its own: it would do so without tracing.
@@ -49,13 +49,13 @@ class Streams(Forms):
         """A stream that is left by `break` ends its span, which is no success (laws L03, L05, L38)."""
         self._needs(form)
         if form == "stream":
-            for _ in self.stream(PROMPT):
+            for _ in self.stream(self.prompt):
                 break
             gc.collect()
         else:
 
             async def left() -> None:
-                async for _ in await self.astream(PROMPT):
+                async for _ in await self.astream(self.prompt):
                     break
                 await turns()
 
@@ -72,14 +72,14 @@ class Streams(Forms):
             del stream
 
         if form == "stream":
-            stream: Any = self.stream(PROMPT)
+            stream: Any = self.stream(self.prompt)
             next(iter(stream))
             _closing(stream)()
             ended(stream)
         else:
 
             async def closed() -> None:
-                stream: Any = await self.astream(PROMPT)
+                stream: Any = await self.astream(self.prompt)
                 await anext(aiter(stream))
                 done = _closing(stream)()
                 if hasattr(done, "__await__"):
@@ -94,7 +94,7 @@ class Streams(Forms):
         """`with stream:` works, and has ended the span when the block is left (law L03)."""
         self._needs(form)
         if form == "stream":
-            stream: Any = self.stream(PROMPT)
+            stream: Any = self.stream(self.prompt)
             if not hasattr(stream, "__enter__"):
                 pytest.skip(f"{type(stream).__name__} is no context manager")
             with stream as entered:
@@ -105,7 +105,7 @@ class Streams(Forms):
         self._left(spans)
 
     async def _leave_async(self, spans: Spans) -> None:
-        stream: Any = await self.astream(PROMPT)
+        stream: Any = await self.astream(self.prompt)
         if not hasattr(stream, "__aenter__"):
             pytest.skip(f"{type(stream).__name__} is no asynchronous context manager")
         async with stream as entered:
@@ -118,12 +118,12 @@ class Streams(Forms):
         self._needs(form)
         kinds: list[type] = []
         if form == "stream":
-            kinds.append(type(self.stream(PROMPT)))
+            kinds.append(type(self.stream(self.prompt)))
             gc.collect()
         else:
 
             async def unread() -> None:
-                kinds.append(type(await self.astream(PROMPT)))
+                kinds.append(type(await self.astream(self.prompt)))
                 await turns()
 
             self._in_loop(unread)
@@ -135,14 +135,14 @@ class Streams(Forms):
         """A stream of which no reference is left ends its span (law L05)."""
         self._needs(form)
         if form == "stream":
-            stream: Any = iter(self.stream(PROMPT))
+            stream: Any = iter(self.stream(self.prompt))
             next(stream)
             del stream
             gc.collect()
         else:
 
             async def dropped() -> None:
-                stream: Any = aiter(await self.astream(PROMPT))
+                stream: Any = aiter(await self.astream(self.prompt))
                 await anext(stream)
                 del stream
                 await turns()
@@ -155,7 +155,7 @@ class Streams(Forms):
         self._needs("acall")
 
         async def cancelled() -> None:
-            task = asyncio.ensure_future(self.acall(PROMPT))
+            task = asyncio.ensure_future(self.acall(self.prompt))
             await asyncio.sleep(0)
             if task.done():
                 pytest.skip("acall() does not wait for anything, so it cannot be cancelled")
@@ -175,7 +175,7 @@ class Streams(Forms):
             reading = asyncio.Event()
 
             async def read() -> None:
-                async for _ in await self.astream(PROMPT):
+                async for _ in await self.astream(self.prompt):
                     reading.set()
                     await asyncio.Event().wait()
 
@@ -194,7 +194,7 @@ class Streams(Forms):
         """A stream that is begun in one thread and read in another is one whole span (law L08)."""
         self._needs("stream")
         with ThreadPoolExecutor(1) as other:
-            stream = other.submit(self.stream, PROMPT).result()
+            stream = other.submit(self.stream, self.prompt).result()
         assert list(stream)
         assert self._call(spans).status == "ok"
         assert [record for record in caplog.records if record.name.startswith("opentelemetry")] == []
@@ -216,13 +216,13 @@ class Streams(Forms):
     def _kind(self, form: str) -> type:
         self._needs(form)
         if form == "stream":
-            stream = self.stream(PROMPT)
+            stream = self.stream(self.prompt)
             kind = type(stream)
             list(stream)
             return kind
 
         async def kind_async() -> type:
-            stream = await self.astream(PROMPT)
+            stream = await self.astream(self.prompt)
             async for _ in stream:
                 pass
             return type(stream)
@@ -236,12 +236,12 @@ class Streams(Forms):
         pieces: list[Any] = []
 
         async def read() -> None:
-            async for piece in await self.broken_astream(PROMPT):
+            async for piece in await self.broken_astream(self.prompt):
                 pieces.append(piece)
 
         try:
             if form == "stream":
-                for piece in self.broken_stream(PROMPT):
+                for piece in self.broken_stream(self.prompt):
                     pieces.append(piece)
             else:
                 self._in_loop(read)

@@ -1,0 +1,86 @@
+"""The plugin keeps every law of autotrace's contract, with the provider's plugin beneath it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import pytest
+from llama_index.core.llms import ChatMessage
+
+import autotrace
+from autotrace import Usage
+from autotrace.testing import InstrumentationContract
+from autotrace.testing.openai_server import Cut, OpenAIServer, Status
+
+from .conftest import Kit
+
+
+class TestModel(InstrumentationContract):
+    """How a model is asked."""
+
+    plugin = "autotrace_llama_index"
+    framework = "llama_index.core"
+
+    @pytest.fixture(autouse=True)
+    def models(self, server: OpenAIServer, kit: Kit) -> None:
+        """A model of the server."""
+        self.server = server
+        options = {"additional_kwargs": {"stream_options": {"include_usage": True}}}
+        self.model = lambda: kit.model()
+        self.streaming = lambda: kit.model(**options)
+
+    @property
+    def usage(self) -> Usage:
+        """What the server bills for one call."""
+        with autotrace.suppress():
+            self.call(self.prompt)
+        return self.billed()
+
+    @property
+    def stream_usage(self) -> Usage:
+        """What it bills for one stream."""
+        with autotrace.suppress():
+            list(self.stream(self.prompt))
+        return self.billed()
+
+    def billed(self) -> Usage:
+        """What was billed last."""
+        last = self.server.requests[-1].billed
+        cache = last.cached_tokens, last.cache_write_tokens
+        audio = last.input_audio_tokens, last.output_audio_tokens
+        return Usage(last.input_tokens, last.output_tokens, *cache, last.reasoning_tokens, *audio)
+
+    def call(self, prompt: str) -> Any:
+        return self.model().chat([ChatMessage(prompt)])
+
+    async def acall(self, prompt: str) -> Any:
+        return await self.model().achat([ChatMessage(prompt)])
+
+    def stream(self, prompt: str) -> Iterable[Any]:
+        return self.streaming().stream_chat([ChatMessage(prompt)])
+
+    async def astream(self, prompt: str) -> AsyncIterator[Any]:
+        return await self.streaming().astream_chat([ChatMessage(prompt)])
+
+    def fail(self, prompt: str) -> Any:
+        self.server.script(Status(400))
+        return self.call(prompt)
+
+    async def afail(self, prompt: str) -> Any:
+        self.server.script(Status(400))
+        return await self.acall(prompt)
+
+    def broken_stream(self, prompt: str) -> Iterable[Any]:
+        self.server.script(Cut(after=3))
+        return self.stream(prompt)
+
+    async def broken_astream(self, prompt: str) -> AsyncIterator[Any]:
+        self.server.script(Cut(after=3))
+        return await self.astream(prompt)
+
+    def objects(self) -> Iterable[Any]:
+        return (self.call("hello"),)
+
+    def value(self, result: Any) -> Any:
+        return str(result), result.delta
