@@ -32,9 +32,9 @@ _FILES = {
     help="Where it is written; autotrace-NAME in the working directory unless said.",
 )
 def new_plugin(name: str, folder: Path | None) -> None:
-    """Write a plugin for the framework NAME: pyproject.toml, module, tests, README.
+    """Write a plugin for the framework NAME.
 
-    NAME is what the framework is installed and imported as, such as acme or acme-llm. The tests pass at once,
+    It is a whole distribution: pyproject.toml, module, tests, README. NAME is what the framework is installed and imported as, such as acme or acme-llm. The tests pass at once,
     against a fake framework; the README says what to change, step by step.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_.][a-z0-9]+)*", name, re.IGNORECASE):
