@@ -63,8 +63,8 @@ def test_function_calling(play: Play, spans: Spans, streamed: bool) -> None:
         (160, 9),
     ]
     assert [span["response.finish_reasons"] for span in found] == [["tool_call"], ["tool_call"], ["stop"]]
-    assert len(sdk.server.requests) == 3
-    assert [message["role"] for message in found[2].input] == ["user", "assistant", "tool", "assistant", "tool"]
+    assert [len(span.input) for span in found] == [len(sent.json["contents"]) for sent in sdk.server.requests]
+    assert [message["role"] for message in found[2].input][:3] == ["user", "assistant", "tool"]
 
 
 @pytest.mark.parametrize("streamed", [False, True])

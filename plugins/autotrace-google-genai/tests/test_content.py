@@ -172,6 +172,18 @@ def test_streamed_parts(play: Play, spans: Spans) -> None:
     assert second == {"role": "assistant", "parts": [_text("One two")], "finish_reason": "stop"}
 
 
+def test_streamed_arguments(play: Play, spans: Spans) -> None:
+    """A call whose arguments come in pieces is one call, with the pieces as they came."""
+    if "partial_args" not in types.FunctionCall.model_fields:
+        pytest.skip("this version of the SDK does not stream arguments")
+    sdk = play("arguments")
+    sdk.all(sdk.stream())
+    ((call,),) = [message["parts"] for message in spans.one().output]
+    assert (call["type"], call["id"], call["name"]) == ("tool_call", "call_1", "temperature")
+    assert [piece["string_value"] for piece in call["arguments"]] == ["Os", "lo"]
+    assert spans.one()["response.finish_reasons"] == ["tool_call"]
+
+
 def test_unknown_part(play: Play, spans: Spans) -> None:
     """A part of a kind that the plugin does not know, or nobody does, is told under its own name."""
     with pytest.raises(ValueError, match="hologram"):

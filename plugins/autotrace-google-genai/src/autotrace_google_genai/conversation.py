@@ -50,7 +50,8 @@ def part(value: Any) -> Piece:
     return Part(*unknown[0]) if unknown else Part(type(value).__name__)
 
 
-def _media(url: str | None, data: bytes | None, told: Any) -> Part:
+def media(url: str | None, data: bytes | None, told: Any) -> Part:
+    """Data, by their address where they have one; `told` says of what type they are."""
     mime_type = field(told, "mime_type")
     known = _MODALITIES.get(str(mime_type).partition("/")[0])
     modality = known or "document"
@@ -72,9 +73,9 @@ def _result(found: Any, _: Any) -> Part:
 #: Kinds of parts by the field that makes a part one; each is read from that field and the whole part.
 _KINDS: Mapping[str, Callable[[Any, Any], Piece]] = {
     "text": lambda found, whole: Part.reasoning(found) if field(whole, "thought") else Part.text(found),
-    "inline_data": lambda found, _: _media(None, field(found, "data"), found),
-    "file_data": lambda found, _: _media(field(found, "file_uri"), None, found),
-    "uri": lambda found, whole: _media(found, None, whole),
+    "inline_data": lambda found, _: media(None, field(found, "data"), found),
+    "file_data": lambda found, _: media(field(found, "file_uri"), None, found),
+    "uri": lambda found, whole: media(found, None, whole),
     "function_call": lambda found, _: _call(
         found, field(found, "name") or "", field(found, "args" if field(found, "args") is not None else "partial_args")
     ),

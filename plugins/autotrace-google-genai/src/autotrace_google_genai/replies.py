@@ -8,7 +8,7 @@ from typing import Any
 
 from autotrace import Message, Part, ResponseValues, ToolCall, Usage
 
-from .conversation import Piece, part
+from .conversation import Piece, media, part
 from .fields import field, items
 
 
@@ -110,7 +110,5 @@ def images(reply: Any) -> ResponseValues:
 
 
 def _image(made: Any) -> Part:
-    data, address, mime_type = (field(made, "image", name) for name in ("image_bytes", "gcs_uri", "mime_type"))
-    if data or address:
-        return Part.blob(data, mime_type, "image") if data else Part.media(address, "image", mime_type)
-    return Part.refusal(field(made, "rai_filtered_reason") or "")
+    withheld, image = field(made, "rai_filtered_reason"), field(made, "image")
+    return Part.refusal(withheld) if withheld else media(field(image, "gcs_uri"), field(image, "image_bytes"), image)
