@@ -35,7 +35,7 @@ import collecting
 autotrace.autolog(tracer_provider=collecting.provider)
 {calls}
 rows = [dataclasses.asdict(status) for status in activation.active().host.statuses()]
-ours = ("openai", "langchain", "llama_index")
+ours = ("google_genai", "openai", "langchain", "llama_index")
 print(json.dumps([collecting.names(), [row for row in rows if row["name"] not in ours]]))
 """
 
@@ -307,6 +307,15 @@ def test_two_plugins_for_one_framework(report: Any, site: Site) -> None:
     assert found.log == []
 
 
+@pytest.mark.parametrize("name", ["autotrace-acme", "autotrace-acme-extra"])
+def test_right_to_a_part_of_a_package(report: Any, site: Site, name: str) -> None:
+    """A plugin that a part of a package wakes goes by the package's name, or by the part's as well."""
+    for other in ("aaa-acme", name):
+        site.plugin(other, GOOD.format(name="other"), wakes="acme.extra")
+    found = report("import acme.extra\nacme.Client().search('hi')")
+    assert found.state("aaa-acme") == ("disabled", f"{name} traces acme.extra already; uninstall one of the two")
+
+
 def test_two_strangers_for_one_framework(report: Any, python: Interpreter, site: Site) -> None:
     """Where none has the name by right, the first by name wins, whatever the order on the path."""
     for name in ("bbb-shop", "aaa-shop"):
@@ -381,7 +390,20 @@ def test_wake_installed(python: Interpreter, site: Site) -> None:
     rows = python.json("""
         import json, sys
         from autotrace.activation import plugin_statuses
-        ours = ("openai", "langchain", "llama_index")
+        ours = ("google_genai", "openai", "langchain", "llama_index")
         print(json.dumps([[row.name, row.state] for row in plugin_statuses() if row.name not in ours]))
     """)
     assert rows == [["acme", "active"], ["acme.client", "failed"], ["far", "waiting"], ["grumpy", "waiting"]]
+
+
+def test_absent_from_a_shared_namespace(python: Interpreter, site: Site) -> None:
+    """That a framework is missing from its namespace package is no failure; that it misses another module is one."""
+    (site.folder / "space").mkdir()
+    (site.folder / "space" / "lacking.py").write_text("import nowhere")
+    for name in ("absent", "lacking"):
+        site.plugin(f"autotrace-space-{name}", "", wakes=f"space.{name}")
+    python.path.append(site.folder)
+    code = "from autotrace.activation import plugin_statuses\nprint(len(plugin_statuses()))"
+    python.run(code)
+    assert "import of space.lacking failed" in python.errors
+    assert "space.absent" not in python.errors

@@ -122,7 +122,7 @@ class Host:
             top = plugin.module.partition(".")[0]
             if plugin.module not in sys.modules and PathFinder.find_spec(top) is not None:
                 with guard(f"import of {plugin.module}"), suppress(SystemExit):
-                    load(plugin.module)
+                    _import(load, plugin.module)
 
     def wake(self, plugin: InstalledPlugin) -> None:
         """Loads a plugin and switches on what it offers, as far as the settings want it."""
@@ -215,3 +215,12 @@ class Host:
             if key not in shown or (plugin.frameworks and not shown[key].frameworks):
                 shown[key] = plugin
         return [status for plugin in shown.values() for status in plugin.statuses()]
+
+
+def _import(load: Callable[[str], object], module: str) -> None:
+    """Imports a framework. That it is not there, where others share its namespace package (`google`), is no failure."""
+    try:
+        load(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise

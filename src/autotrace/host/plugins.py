@@ -54,9 +54,12 @@ class InstalledPlugin:
 
     @property
     def is_by_right(self) -> bool:
-        """Whether its distribution has the name of its framework's plugin: `autotrace-llama-index`."""
-        package = self.module.partition(".")[0].replace("_", "-").lower()
-        return self.distribution.replace("_", "-").lower() == f"autotrace-{package}"
+        """Whether its distribution has the name of its framework's plugin: `autotrace-llama-index`.
+
+        Or of a longer part of the module's name: in `google.genai` the first is a namespace, shared by many.
+        """
+        module = self.module.replace("_", "-").replace(".", "-").lower()
+        return f"autotrace-{module}-".startswith(self.distribution.replace("_", "-").lower() + "-")
 
     def names(self) -> set[str]:
         """Every name by which it can be switched off."""
