@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "setting_values": set(),
     "config": {"errors", "pyproject", "setting_values"},
     "recording": {"setting_values", "errors"},
-    "host": {"recording", "config", "errors"},
+    "host": {"recording", "config", "errors", "_version"},
     "store": {"config", "errors"},
     "delivery": {"store", "recording.guard", "recording.tracer", "config", "errors", "_version"},
     "activation": {"host", "delivery", "recording", "config", "errors", "_version"},
