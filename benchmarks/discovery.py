@@ -2,7 +2,7 @@
 
     python benchmarks/discovery.py                      0, 10 and 100 plugins, good and broken
     python benchmarks/discovery.py --runs 5             a first look
-    python benchmarks/discovery.py --python .venv/bin/python
+    python benchmarks/discovery.py --write docs/performance.md
 
 The interpreter must have autotrace installed; the plugins are made in a temporary folder. Needs nothing but the
 standard library.
@@ -11,6 +11,7 @@ standard library.
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import statistics
 import subprocess
@@ -19,6 +20,9 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import machine
+import page
 
 RUNS = 15
 #: Programs by name. `plain` is a module from outside the standard library; `waking` wakes every plugin.
@@ -44,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=RUNS, help=f"processes of each kind (default {RUNS})")
     parser.add_argument("--python", default=sys.executable, help="an interpreter that has autotrace")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between its markers of this page")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="autotrace-bench-") as folder:
         sites = {
@@ -52,7 +57,10 @@ def main() -> None:
             for kind in ("good", "broken")
             if count or kind == "good"
         }
-        print(table(measure(arguments.python, sites, arguments.runs)))
+        part = markdown(measure(arguments.python, sites, arguments.runs), arguments.runs)
+    print(part)
+    if arguments.write:
+        page.write(arguments.write, page.DISCOVERY, part)
 
 
 def install(site: Path, count: int, is_broken: bool) -> Path:
@@ -95,15 +103,24 @@ def milliseconds(python: str, code: str, site: Path) -> float:
     return 1000 * (time.perf_counter() - before)
 
 
-def table(medians: Mapping[tuple[int, str], Mapping[str, float]]) -> str:
-    """A row a number of plugins: bare Python, and what each program adds to it."""
+def markdown(medians: Mapping[tuple[int, str], Mapping[str, float]], runs: int) -> str:
+    """The part of the page: a row a number of plugins: bare Python, and what each program adds to it."""
     head = ["plugins", *(name if name == "bare Python" else f"{name}, added" for name in PROGRAMS)]
     rows = [head, ["---", *(["---:"] * len(PROGRAMS))]]
     for (count, kind), found in medians.items():
         bare = found["bare Python"]
         cells = [f"{ms if name == 'bare Python' else ms - bare:.1f}" for name, ms in found.items()]
         rows.append([f"{count} {kind}" if count else "none", *cells])
-    return "Milliseconds, medians of whole processes.\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    found = machine.describe()
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    origin = (
+        f"Measured on {today}: {found['processor']}, {found['cores']} cores, {found['system']}. Milliseconds of whole "
+        f"processes, medians of {runs}, taken in turn; the columns after the first say what is added to it. `activated` "
+        "is `import autotrace.auto` alone, `discovery` the import of a module from outside the standard library after "
+        "it, `all woken` the import of every plugin's framework: each plugin is loaded and patches a function."
+    )
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"## Installed plugins\n\n{origin}\n\n{lines}"
 
 
 if __name__ == "__main__":

@@ -335,7 +335,7 @@ def test_a_misspelt_plugin_setting(spans: Collected, fakes_on_path: None, caplog
     assert sorted(set(caplog.messages)) == sorted(caplog.messages)
     assert caplog.messages == [
         "acme.detail (autolog()): 'huge' is not one of low, high",
-        "acme.details (autolog()): no such setting; there are capture_content, disable, detail",
+        "acme.details (autolog()): no such setting; there are capture_content, disable, plugin, detail",
     ]
 
 
@@ -456,5 +456,5 @@ def test_a_plugin_that_is_no_name(tmp_path: Path) -> None:
     found = load({}, environ={"AUTOTRACE_OPENAI_PLUGIN": " "}, folder=tmp_path)
     assert problems(found) == [("AUTOTRACE_OPENAI_PLUGIN", "environment")]
     assert found.plugin_for({"openai"}) is None
-    with pytest.raises(ConfigError, match="openai.plugin"):
+    with pytest.raises(ConfigError, match=r"openai\.plugin"):
         load({}, {"openai": {"plugin": 5}}, environ={}, folder=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ def test_two_versions(report: Any, python: Interpreter, site: Site) -> None:
     assert found.shown == ["autotrace-acme"]
     assert found.rows["autotrace-acme"]["version"] == "0.1.0"
     assert found.rows["autotrace-acme"]["warnings"] == [
-        f"another version is hidden by this one: 0.0.9 in {site.folder}"
+        f"another version is hidden by this one: 0.0.9 in {metadata.parent}"
     ]
 
 
@@ -286,3 +287,19 @@ def test_a_local_plugin_for_two_frameworks(report: Any, project: Site) -> None:
     assert found.names[0] == "retrieval"
     assert sorted(found.names[1:]) == ["chat acme-1", "sum"]
     assert found.shown.count("myapp.tracing") == 2
+
+
+def test_a_plugin_in_an_archive(report: Any, python: Interpreter, site: Site) -> None:
+    """Where the path holds more than folders, plugins are found there too."""
+    archive = python.folder / "plugins.zip"
+    site.plugin("zzz-acme", GOOD.format(name="zip"), wakes="acme")
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in [*site.folder.rglob("*")]:
+            file.write(path, path.relative_to(site.folder))
+            if path.is_file():
+                path.unlink()
+    python.path.append(archive)
+    python.environment["AUTOTRACE_ACME_PLUGIN"] = "zzz-acme"
+    found = report(SEARCH)
+    assert found.names == ["zip"]
+    assert found.state("zzz-acme") == ("active", "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..recording.guard import guard
+from .names import normal
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -98,8 +99,3 @@ class Candidates:
         chosen = plugin.distribution
         in_file = f'plugin = "{chosen}" in [tool.autotrace.{table}]'
         return f"To choose this one: {in_file}, or AUTOTRACE_{variable}_PLUGIN={chosen}"
-
-
-def normal(name: str) -> str:
-    """A distribution's name as the packaging tools compare it; a module's likewise."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from typing import Any
 
 from ..errors import ConfigError, PluginError
 from ..recording.guard import guard
+from .entries import Entry
 from .plugins import InstalledPlugin
 from .tracing import TracedFramework
 
@@ -28,7 +28,7 @@ class LocalPlugin(InstalledPlugin):
     is_local = True
 
     def __init__(self, module: str, order: int, frameworks: Sequence[TracedFramework] = ()) -> None:
-        super().__init__(metadata.EntryPoint(name=module, value=module, group="autotrace"))
+        super().__init__(Entry(module, module))
         self.place = order
         self.frameworks = list(frameworks)
 

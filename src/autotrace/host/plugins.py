@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..errors import PluginError
 from ..recording.guard import guard, position
 from . import imports
-from .candidates import Candidates, normal
+from .candidates import Candidates
+from .entries import Entry, entries
 from .requirements import CORE, Requirements
 from .status import PluginStatus, State
 
@@ -30,7 +30,7 @@ class InstalledPlugin:
     #: Whether it is a module of the project's own rather than a distribution.
     is_local = False
 
-    def __init__(self, entry: metadata.EntryPoint) -> None:
+    def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.module = entry.name
         self.frameworks: list[TracedFramework] = []
@@ -41,19 +41,17 @@ class InstalledPlugin:
         #: What the user should know of how it is installed.
         self.remarks: list[str] = []
         self.is_loaded = False
-        self._distribution = entry.dist
-        self.requirements = Requirements(entry.dist)
+        self.requirements = Requirements(entry)
 
     @property
     def distribution(self) -> str:
         """The plugin's distribution."""
-        name: str | None = getattr(self._distribution, "name", None)
-        return name or self.entry.value
+        return self.entry.distribution or self.entry.value
 
     @property
     def version(self) -> str:
         """The plugin's version."""
-        return getattr(self._distribution, "version", None) or ""
+        return self.entry.version
 
     @property
     def label(self) -> str:
@@ -159,8 +157,6 @@ class InstalledPlugin:
         self.frameworks = [TracedFramework(one, self.version, redactors) for one in offered(self.distribution, answers)]
 
     def _module(self) -> Any:
-        if self.entry.pattern.match(self.entry.value) is None:
-            raise PluginError(self.distribution, f"its entry point names no module: {self.entry.value!r}")
         return self.entry.load()
 
     def _older_api(self, error: Exception) -> str | None:
@@ -226,48 +222,29 @@ def installed(group: str) -> tuple[list[InstalledPlugin], dict[str, Candidates]]
 
     Of several versions of one distribution the first on the path counts, as it does for Python's imports.
     """
-    first: dict[str, metadata.Distribution] = {}
+    first: dict[str, Entry] = {}
     found: dict[tuple[str, str], InstalledPlugin] = {}
     hidden: dict[str, list[str]] = {}
     unreadable: list[InstalledPlugin] = []
-    for distribution in metadata.distributions():
-        try:
-            # Most have no plugin: they are told apart without parsing.
-            if f"[{group}]" not in (distribution.read_text("entry_points.txt") or ""):
-                continue
-            entries = list(distribution.entry_points.select(group=group))
-            name = normal(entries[0].dist.name or "") if entries and entries[0].dist is not None else ""
-        except Exception as error:  # noqa: BLE001 (files that anybody may have written)
-            unreadable.append(_unreadable(distribution, error))
-            continue
-        if first.setdefault(name, distribution) is not distribution and name:
-            hidden.setdefault(name, []).append(f"{distribution.version} in {distribution.locate_file('')}")
-            continue
-        for entry in entries:
-            plugin = InstalledPlugin(entry)
-            found.setdefault((entry.name, plugin.distribution), plugin)
-    for plugin in found.values():
-        others = hidden.get(normal(plugin.distribution), ())
-        plugin.remarks += [f"another version is hidden by this one: {other}" for other in others]
-    return _by_framework([*found.values()], unreadable)
-
-
-def _by_framework(
-    plugins: list[InstalledPlugin], unreadable: list[InstalledPlugin]
-) -> tuple[list[InstalledPlugin], dict[str, Candidates]]:
-    plugins = sorted(plugins, key=lambda plugin: (plugin.module, not plugin.is_by_right, plugin.distribution))
+    for entry in entries(group):
+        plugin = InstalledPlugin(entry)
+        name = plugin.distribution
+        one = first.setdefault(name, entry)
+        if one.folder != entry.folder:
+            if one.version != entry.version:
+                hidden.setdefault(name, []).append(f"{entry.version} in {entry.folder}")
+        elif entry.problem:
+            plugin.fail(PluginError(name, entry.problem))
+            unreadable.append(plugin)
+        else:
+            found.setdefault((entry.name, name), plugin)
+    plugins = sorted(found.values(), key=lambda plugin: (plugin.module, not plugin.is_by_right, plugin.distribution))
     watched: dict[str, Candidates] = {}
     for plugin in plugins:
+        others = dict.fromkeys(hidden.get(plugin.distribution, ()))
+        plugin.remarks += [f"another version is hidden by this one: {other}" for other in others]
         if plugin.module in watched:
             watched[plugin.module].add(plugin)
         else:
             watched[plugin.module] = Candidates([plugin])
     return [*plugins, *unreadable], watched
-
-
-def _unreadable(distribution: metadata.Distribution, error: Exception) -> InstalledPlugin:
-    """A distribution whose entry points cannot be read: it is shown, and no more."""
-    path = str(getattr(distribution, "_path", "a distribution"))
-    plugin = InstalledPlugin(metadata.EntryPoint(name=path, value=path, group="autotrace"))
-    plugin.fail(PluginError(path, f"its entry_points.txt cannot be read: {type(error).__name__}: {error}"))
-    return plugin

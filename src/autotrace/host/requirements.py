@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Any
 
 from .._version import __version__
+from .entries import Entry
+from .names import normal
 
 #: The extra of a plugin's distribution that names its framework and the supported range.
 EXTRA = "instruments"
@@ -22,11 +23,11 @@ class Requirements:
     Never raises: what makes no sense counts as not said.
 
     Args:
-        distribution: The plugin's; None for a plugin that is a module of the project's own.
+        entry: The plugin's entry point.
     """
 
-    def __init__(self, distribution: metadata.Distribution | None) -> None:
-        self._distribution = distribution
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
         self._framework: Any = None
         self._core: Any = None
         self._is_read = False
@@ -41,6 +42,8 @@ class Requirements:
         """The framework's installed version; None when it is not installed or not named."""
         if self.framework is None:
             return None
+        from importlib import metadata
+
         try:
             return str(metadata.version(self.framework.name))
         except metadata.PackageNotFoundError:
@@ -84,17 +87,18 @@ class Requirements:
             return
         self._is_read = True
         for requirement in self._all():
-            if _holds(requirement, "") and _normal(requirement.name) == CORE:
+            if _holds(requirement, "") and normal(requirement.name) == CORE:
                 self._core = self._core or requirement
             elif self._framework is None and _holds(requirement, EXTRA) and not _holds(requirement, ""):
                 self._framework = requirement
 
     def _all(self) -> Iterator[Any]:
-        if self._distribution is None:
+        distribution = self._entry.metadata()
+        if distribution is None:
             return
         from packaging.requirements import InvalidRequirement, Requirement
 
-        for text in self._distribution.requires or ():
+        for text in distribution.requires or ():
             try:
                 yield Requirement(text)
             except InvalidRequirement:
@@ -116,7 +120,3 @@ def _contains(specifier: Any, version: str) -> bool:
         return bool(specifier.contains(version, prereleases=True))
     except ValueError:  # a version that is none: nothing can be said against it
         return True
-
-
-def _normal(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")
