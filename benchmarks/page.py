@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from families import FAMILIES, Family
+from families import FAMILIES
 
-_PARTS = "\n\n".join(f"<!-- bench:{family.name}:begin -->\n<!-- bench:{family.name}:end -->" for family in FAMILIES)
+#: The part that discovery.py writes.
+DISCOVERY = "discovery"
+_NAMES = [*(family.name for family in FAMILIES), DISCOVERY]
+_PARTS = "\n\n".join(f"<!-- bench:{name}:begin -->\n<!-- bench:{name}:end -->" for name in _NAMES)
 INTRODUCTION = f"""# What tracing costs
 
 This page says what tracing adds to a program that calls a model through the openai SDK, LangChain or LlamaIndex:
@@ -26,13 +29,13 @@ and what they do not show, stands in `benchmarks/README.md`. The parts below are
 """
 
 
-def write(page: Path, family: Family, markdown: str) -> None:
-    """Put a family's part of the report between its markers of a page; create the page if it is missing.
+def write(page: Path, part: str, markdown: str) -> None:
+    """Put a part of the report, such as a family's, between its markers of a page; create the page if it is missing.
 
     Raises:
         ValueError: The page has no markers for it.
     """
-    marks = f"<!-- bench:{family.name}:begin -->", f"<!-- bench:{family.name}:end -->"
+    marks = f"<!-- bench:{part}:begin -->", f"<!-- bench:{part}:end -->"
     text = page.read_text(encoding="utf-8") if page.is_file() else INTRODUCTION
     before, begin, rest = text.partition(marks[0])
     _, end, after = rest.partition(marks[1])

@@ -59,7 +59,7 @@ def main() -> None:
         arguments.json.write_text(json.dumps([asdict(part) for part in parts], indent=1), encoding="utf-8")
     if arguments.write:
         for part in parts:
-            page.write(arguments.write, part.family, part.markdown())
+            page.write(arguments.write, part.family.name, part.markdown())
 
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> list[report.Part]:

@@ -31,6 +31,7 @@ VALUES: dict[str, tuple[Any, str, str, Any, Any, Any]] = {
     "environment": ("call", "env", '"file"', "call", "env", "file"),
     "service": ("call", "env", '"file"', "call", "env", "file"),
     "release": ("call", "env", '"file"', "call", "env", "file"),
+    "plugins": (["a.b"], "c, d.e,c", '["f"]', ("a.b",), ("c", "d.e"), ("f",)),
     "strict": (True, "yes", "false", True, True, False),
 }
 DEFAULTS = {
@@ -41,6 +42,7 @@ DEFAULTS = {
     "environment": "development",
     "service": None,
     "release": None,
+    "plugins": (),
     "strict": False,
 }
 
@@ -96,6 +98,7 @@ def test_precedence(name: str, tmp_path: Path, write: Write) -> None:
         ("environment", " "),
         ("service", 7),
         ("release", []),
+        ("plugins", "../a.py"),
         ("strict", "perhaps"),
     ],
 )
@@ -332,7 +335,7 @@ def test_a_misspelt_plugin_setting(spans: Collected, fakes_on_path: None, caplog
     assert sorted(set(caplog.messages)) == sorted(caplog.messages)
     assert caplog.messages == [
         "acme.detail (autolog()): 'huge' is not one of low, high",
-        "acme.details (autolog()): no such setting; there are capture_content, disable, detail",
+        "acme.details (autolog()): no such setting; there are capture_content, disable, plugin, detail",
     ]
 
 
@@ -432,3 +435,26 @@ def test_any_value(name: str, value: Any) -> None:
     """Whatever a setting is given is read, or refused by a ConfigError."""
     with suppress(ConfigError):
         load({name: value}, environ={}, folder=Path(os.sep))
+
+
+def test_the_plugin_of_a_framework(tmp_path: Path, write: Write) -> None:
+    """`plugin` is found by any name of the framework, from the strongest source, and named as the user wrote it."""
+    path = write('[tool.autotrace.llama_index]\nplugin = "a"\n')
+    names = {"llama_index", "llama_index.core"}
+    found = load(environ={}, folder=tmp_path)
+    assert found.plugin_for({"openai"}) is None
+    assert found.plugin_for(names) == ("tool.autotrace.llama_index.plugin", ("a", str(path)))
+    found = load(environ={"AUTOTRACE_LLAMA_INDEX_CORE_PLUGIN": "b"}, folder=tmp_path)
+    assert found.plugin_for(names) == ("AUTOTRACE_LLAMA_INDEX_CORE_PLUGIN", ("b", "environment"))
+    found = load({}, {"llama_index": {"plugin": "c"}}, environ={"AUTOTRACE_LLAMA_INDEX_PLUGIN": "b"}, folder=tmp_path)
+    assert found.plugin_for(names) == ("llama_index.plugin", ("c", "autolog()"))
+    assert dict(found.framework("llama_index").settings) == {}
+
+
+def test_a_plugin_that_is_no_name(tmp_path: Path) -> None:
+    """A bad `plugin` is told, and nothing is chosen."""
+    found = load({}, environ={"AUTOTRACE_OPENAI_PLUGIN": " "}, folder=tmp_path)
+    assert problems(found) == [("AUTOTRACE_OPENAI_PLUGIN", "environment")]
+    assert found.plugin_for({"openai"}) is None
+    with pytest.raises(ConfigError, match=r"openai\.plugin"):
+        load({}, {"openai": {"plugin": 5}}, environ={}, folder=tmp_path)

@@ -61,7 +61,9 @@ def test_setting_is_documented(setting: str) -> None:
     ]
     assert variable == f"`AUTOTRACE_{setting.upper()}`"
     value = getattr(Config(), setting)
-    shown = {"disable": "nothing", "service": "OpenTelemetry's own rules", "release": "none"}.get(setting)
+    shown = {"disable": "nothing", "service": "OpenTelemetry's own rules", "release": "none", "plugins": "none"}.get(
+        setting
+    )
     if setting == "home":
         shown = f"`{value}` in the working directory"
     elif shown is None:

@@ -34,7 +34,7 @@ class Activation:
     """The one active composition of settings, delivery and host in this process."""
 
     def __init__(self) -> None:
-        self.host = Host(self.config, self.provider)
+        self.host = Host(self.config, self.provider, self._glance)
         self.arguments: dict[str, Any] = {}
         self.framework_arguments: dict[str, dict[str, Any]] = {}
         self.given_provider: TracerProvider | None = None
@@ -60,6 +60,14 @@ class Activation:
             for problem in self._config.problems:
                 guard.tell(problem)
         return self._config
+
+    def _glance(self) -> Config:
+        """The settings as they are now. They are not in force yet: a program may set variables until it traces."""
+        if self._config is not None:
+            return self._config
+        from .config import load
+
+        return load(self.arguments, self.framework_arguments)
 
     def provider(self) -> TracerProvider:
         """Where spans come from: the app's own provider where it gave one, else a private one."""

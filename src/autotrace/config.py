@@ -60,6 +60,7 @@ class Config:
         environment: `deployment.environment.name`, e.g. `production`.
         service: `service.name`, or None: OpenTelemetry's own rules apply (`OTEL_SERVICE_NAME`, ...).
         release: `service.version`, or None.
+        plugins: Modules of the project's own that are plugins.
         strict: Raise autotrace's own errors instead of counting them (for tests).
         problems: What could not be used, for the log and for `autotrace plugins`.
     """
@@ -73,6 +74,7 @@ class Config:
     environment: str = "development"
     service: str | None = None
     release: str | None = None
+    plugins: tuple[str, ...] = ()
     strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[ConfigError, ...] = ()
@@ -98,10 +100,25 @@ class Config:
         """The settings of one framework."""
         found = self._settings_of(name)
         found.pop("disable", None)
+        found.pop("plugin", None)
         capture, own = self.capture_content, found.pop("capture_content", None)
         if own is not None and not self._outranks("capture_content", own):
             capture = setting_values.capture(own.value)
         return FrameworkConfig(self.is_disabled(name), capture, found)
+
+    def plugin_for(self, names: set[str]) -> tuple[str, Setting] | None:
+        """The plugin that is named for a framework that goes by these names, and how the user wrote the setting."""
+        found = [(name, given["plugin"]) for name in sorted(names) if "plugin" in (given := self._settings_of(name))]
+        if not found:
+            return None
+        name, setting = max(found, key=lambda one: _strength(one[1]))
+        return self.written(f"{name}.plugin", setting.source), setting
+
+    def written(self, key: str, source: str) -> str:
+        """A setting as the user wrote it there: `capture_content`, `openai.plugin`, `AUTOTRACE_OPENAI_PLUGIN`."""
+        if source == ENVIRONMENT:
+            return PREFIX + key.upper().replace("-", "_").replace(".", "_")
+        return key if source in (CALL, "") else f"tool.autotrace.{key}"
 
     def _settings_of(self, framework: str) -> dict[str, Setting]:
         found = dict(self.framework_settings.get(framework.lower(), {}))
@@ -164,6 +181,7 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "environment": setting_values.text,
     "service": setting_values.text,
     "release": setting_values.text,
+    "plugins": setting_values.modules,
     "strict": setting_values.flag,
 }
 
@@ -278,6 +296,7 @@ def _absolute(path: Path, folder: Path | None) -> Path:
 _COMMON: Mapping[str, Callable[[Any], Any]] = {
     "capture_content": setting_values.capture,
     "disable": setting_values.flag,
+    "plugin": setting_values.text,
 }
 
 

@@ -42,6 +42,15 @@ def names(value: Any) -> tuple[str, ...]:
     raise ValueError(f"{value!r} is neither a name, names with commas between them, nor a list of names")
 
 
+def modules(value: Any) -> tuple[str, ...]:
+    """Names of modules, each once."""
+    found = tuple(dict.fromkeys(names(value)))
+    for name in found:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"{name!r} is not the name of a module, such as 'myapp.tracing'")
+    return found
+
+
 def disabled(value: Any) -> frozenset[str]:
     """Names in small letters. A switch in their place goes for all."""
     if isinstance(value, bool):

@@ -20,11 +20,12 @@ KEYS = [
     "supported",
     "state",
     "reason",
+    "choice",
     "warnings",
 ]
 SOME = [
     PluginStatus("openai", "autotrace-openai", "0.1.0", "openai", "3.54.0", ">=1.40,<4", "active"),
-    PluginStatus("acme", "acme-plugin", "2", "acme", None, ">=1", "failed", "no [red]\x1b[2J", ["slow", "old"]),
+    PluginStatus("acme", "acme-plugin", "2", "acme", None, ">=1", "failed", "no [red]\x1b[2J", "", ["slow", "old"]),
 ]
 
 

@@ -34,8 +34,9 @@ _FILES = {
 def new_plugin(name: str, folder: Path | None) -> None:
     """Write a plugin for the framework NAME.
 
-    It is a whole distribution: pyproject.toml, module, tests, README. NAME is what the framework is installed and imported as, such as acme or acme-llm. The tests pass at once,
-    against a fake framework; the README says what to change, step by step.
+    It is a whole distribution: pyproject.toml, module, tests, README. NAME is what the framework is installed and
+    imported as, such as acme or acme-llm. The tests pass at once, against a fake framework; the README says what to
+    change, step by step.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_.][a-z0-9]+)*", name, re.IGNORECASE):
         raise click.UsageError(f"{name!r} is no name of a distribution, such as acme or acme-llm")

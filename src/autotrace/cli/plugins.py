@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .store import settings
+from .store import find_local, settings
 from .terminal import print_json, visible
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def plugins(as_json: bool) -> None:
     from autotrace.activation import plugin_statuses
 
     settings()
+    find_local()
     found = plugin_statuses()
     if as_json:
         print_json([{name: getattr(status, name) for name in status.__dataclass_fields__} for status in found])
@@ -48,6 +49,6 @@ def _print_table(found: list[PluginStatus]) -> None:
             Text(visible(status.supported)),
             Text(visible(status.state), style=_STYLES.get(status.state, "yellow")),
             Text(visible(f"{status.distribution} {status.version}")),
-            Text(visible("\n".join([*filter(None, [status.reason]), *status.warnings]))),
+            Text(visible("\n".join([*filter(None, [status.reason, status.choice]), *status.warnings]))),
         )
     console().print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,13 @@ def settings() -> config.Config:
     for problem in found.problems:
         warn(problem)
     return found
+
+
+def find_local() -> None:
+    """Lets plugins of the project's own be found: a command does not begin in the program's folder of its path."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 class _Log(logging.Handler):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
+from ..errors import PluginError
 from ..recording.guard import guard
 from . import imports
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ..config import Config
+    from .candidates import Candidates
     from .patching import AppliedPatch
     from .plugins import InstalledPlugin
     from .status import PluginStatus
@@ -41,18 +43,30 @@ class Host:
     Args:
         config: The settings in force.
         provider: Where spans come from; called when the first plugin wakes.
+        glance: The settings as they are at that moment, without taking them into force; `config` when None.
     """
 
-    def __init__(self, config: Callable[[], Config], provider: Callable[[], TracerProvider]) -> None:
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        provider: Callable[[], TracerProvider],
+        glance: Callable[[], Config] | None = None,
+    ) -> None:
         self._config = config
         self._provider = provider
+        self._glance = glance or config
         self._plugins: list[InstalledPlugin] | None = None
         self._is_discovered = False
         self._discovery = threading.RLock()
-        #: By the module that wakes it: the plugin of each framework.
-        self._watched: dict[str, InstalledPlugin] = {}
+        #: By the module that wakes them (or, of the project's own, by name): the plugins for each framework.
+        self._watched: dict[str, Candidates] = {}
+        #: The project's own plugins that have been loaded, or are being loaded.
+        self._local: set[str] = set()
+        #: While some wait to be loaded: the import that has to be over first, empty for the next one; else None.
+        self._awaited: str | None = None
+        self._is_loading_local = False
         self._finder = imports.Finder(self.is_watched, self.imported)
-        self._manager: Any = None
+        self._registered: list[Any] = []
         self.redactors: list[Any] = []
 
     def activate(self) -> None:
@@ -76,17 +90,23 @@ class Host:
                 return False
             with guard("discovery of plugins"):
                 self.discover()
-        return any(plugin.concerns(name) for plugin in self._watched.values())
+        if self._awaited is not None:
+            # Not now, in the midst of this import: a plugin that imports the same module would have it executed twice.
+            if imports.is_third_party(name) and not imports.is_executing(self._awaited):
+                self._awaited = name
+            return True  # what the plugins to come will patch is not known yet
+        return any(candidates.concerns(name) for candidates in list(self._watched.values()))
 
     def imported(self, name: str) -> None:
         """A watched module has been executed."""
-        for plugin in self._watched.values():
-            # A part of it: of a namespace package, which is itself never executed.
-            is_part = not plugin.is_loaded and name.startswith(plugin.module + ".")
-            if name == plugin.module or (is_part and imports.is_imported(plugin.module)):
-                self.wake(plugin)
-            for traced in plugin.frameworks:
-                traced.imported(name)
+        if name == self._awaited:
+            self.load_local()
+        for candidates in list(self._watched.values()):
+            if any(plugin.is_woken_by(name) for plugin in candidates):
+                self.wake(candidates)
+            for plugin in candidates:
+                for traced in plugin.frameworks:
+                    traced.imported(name)
 
     def discover(self) -> list[InstalledPlugin]:
         """The installed plugins, by their entry points; nothing of theirs is imported."""
@@ -100,6 +120,8 @@ class Host:
 
                     try:
                         self._plugins, self._watched = installed(GROUP)
+                        if self._local_names(self._glance()):
+                            self._awaited = ""
                         self._is_discovered = True
                     except BaseException:  # in the middle of an import that it needs itself, perhaps
                         self._plugins = None
@@ -112,24 +134,91 @@ class Host:
     def wake_imported(self) -> None:
         """Wakes the plugins whose frameworks have been imported already, and applies changed settings."""
         self.discover()
-        for plugin in self._watched.values():
-            if plugin.module in sys.modules and not self._finder.watch_lazy(plugin.module):
-                self.wake(plugin)
+        self.load_local()
+        for candidates in list(self._watched.values()):
+            if any(self._is_imported(module) for plugin in candidates for module in plugin.waking_modules):
+                self.wake(candidates)
+
+    def _is_imported(self, module: str) -> bool:
+        return module in sys.modules and not self._finder.watch_lazy(module)
+
+    def load_local(self) -> None:
+        """Loads the plugins of the project's own that the settings name, each once.
+
+        No lock is held: they import what they like.
+        """
+        if self._is_loading_local:
+            return
+        self._is_loading_local = True
+        try:
+            self._load_local(self._glance())
+        finally:
+            self._is_loading_local = False
+            self._awaited = None
+
+    def _load_local(self, config: Config) -> None:
+        names = self._local_names(config)
+        if not names:
+            return
+        from . import local
+
+        source = config.sources.get("plugins", "")
+        key = config.written("plugins", source)
+        for name in names:
+            self._local.add(name)
+            order = config.plugins.index(name)
+            for plugin in local.load(name, order, key, source, self._register, self.redactors):
+                self._take_in(plugin)
+
+    def _local_names(self, config: Config) -> list[str]:
+        if config.is_disabled():
+            return []
+        return [name for name in config.plugins if name not in self._local]
+
+    def _take_in(self, plugin: InstalledPlugin) -> None:
+        """Sets a plugin of the project's own beside the installed ones for its framework; that may be there already."""
+        self._plugins = [*(self._plugins or ()), plugin]
+        if not plugin.frameworks:
+            return
+        from .candidates import Candidates
+
+        name = plugin.name.lower()
+        for candidates in list(self._watched.values()):
+            if name in {known.lower() for known in candidates.names()}:
+                candidates.add(plugin)
+                break
+        else:
+            candidates = self._watched[f"{plugin.distribution}: {name}"] = Candidates([plugin])
+        if any(self._is_imported(module) for module in plugin.waking_modules):
+            self.wake(candidates)
 
     def wake_installed(self, load: Callable[[str], object]) -> None:
         """Imports each plugin's framework, where it is installed, so that every plugin shows what it can do."""
         for plugin in self.discover():
-            top = plugin.module.partition(".")[0]
-            if plugin.module not in sys.modules and PathFinder.find_spec(top) is not None:
-                with guard(f"import of {plugin.module}"), suppress(SystemExit):
-                    _import(load, plugin.module)
+            for module in sorted(plugin.waking_modules) if plugin.is_usable else ():
+                top = module.partition(".")[0]
+                if module not in sys.modules and PathFinder.find_spec(top) is not None:
+                    with guard(f"import of {module}"), suppress(SystemExit):
+                        _import(load, module)
 
-    def wake(self, plugin: InstalledPlugin) -> None:
-        """Loads a plugin and switches on what it offers, as far as the settings want it."""
-        try:
-            self._wake(plugin)
-        except Exception as error:  # noqa: BLE001 (a plugin's code)
-            plugin.fail(error)
+    def wake(self, candidates: Candidates) -> None:
+        """Loads a framework's plugin and switches on what it offers, as far as the settings want it.
+
+        Where several can trace the framework, one does: where it cannot be used, the next.
+        """
+        config = self._config()
+        is_traced = False
+        for plugin in candidates.ordered(config):
+            if is_traced:
+                if plugin.is_usable:
+                    plugin.give_way("")
+                continue
+            try:
+                self._wake(plugin)
+            except Exception as error:  # noqa: BLE001 (a plugin's code)
+                plugin.fail(error)
+            is_traced = plugin.is_usable
+        candidates.explain(config)
 
     def _wake(self, plugin: InstalledPlugin) -> None:
         config = self._config()
@@ -145,7 +234,8 @@ class Host:
             return
         if not plugin.is_loaded:
             plugin.load(self._register, self.redactors)
-            known = {name for installed in self.discover() for name in installed.names()}
+        known = {name for candidates in list(self._watched.values()) for name in candidates.names()}
+        if self._awaited is None:  # else there are plugins to come
             for problem in config.unclaimed(known | {THREADING, OWN}):
                 guard.tell(problem)
         plugin.state, plugin.reason = "active", ""
@@ -171,23 +261,20 @@ class Host:
 
         from . import hookspecs
 
-        if self._manager is None:
-            self._manager = pluggy.PluginManager("autotrace")
-            self._manager.add_hookspecs(hookspecs)
-        manager = self._manager
-        if manager.is_registered(module):
+        if any(known is module for known in self._registered):
             return list  # two frameworks wake the same module: it has offered what it has
-        manager.register(module, name)
+        # One for each: a plugin that does not fit leaves nothing behind.
+        manager = pluggy.PluginManager("autotrace")
+        manager.add_hookspecs(hookspecs)
         try:
+            manager.register(module, name)
             manager.check_pending()
-        except pluggy.PluginValidationError:
-            manager.unregister(module)
-            raise
-        others = [known for known in manager.get_plugins() if known is not module]
-        redact = getattr(module, "redact", None)
-        if redact is not None and manager.parse_hookimpl_opts(module, "redact") is not None:
-            self.redactors.append(redact)
-        hook: Callable[[], Any] = manager.subset_hook_caller("instrumentations", remove_plugins=others)
+        except pluggy.PluginValidationError as error:
+            raise _misfit(manager, module, name, error) from None
+        self._registered.append(module)
+        for found in manager.hook.redact.get_hookimpls():
+            self.redactors.append(found.function if found.argnames else lambda text, redact=found.function: redact())
+        hook: Callable[[], Any] = manager.hook.instrumentations
         return hook
 
     def _follow_threads(self, wanted: bool) -> None:
@@ -210,8 +297,11 @@ class Host:
         """What `autotrace plugins` shows."""
         # A plugin that several modules wake is shown once: as that of the one that has woken it.
         shown: dict[tuple[str, str], InstalledPlugin] = {}
+        config = self._config()
+        for candidates in list(self._watched.values()):
+            candidates.explain(config)
         for plugin in self.discover():
-            key = plugin.distribution, plugin.entry.value
+            key = plugin.distribution, plugin.name if plugin.is_local else plugin.entry.value
             if key not in shown or (plugin.frameworks and not shown[key].frameworks):
                 shown[key] = plugin
         return [status for plugin in shown.values() for status in plugin.statuses()]
@@ -224,3 +314,15 @@ def _import(load: Callable[[str], object], module: str) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
+
+
+def _misfit(manager: Any, module: Any, name: str, error: Exception) -> PluginError:
+    """What is wrong with a plugin's hooks, in words."""
+    from . import hookspecs
+
+    there = [hook for hook, value in vars(hookspecs).items() if hasattr(value, "autotrace_spec")]
+    for hook in dir(module):
+        if hook not in there and manager.parse_hookimpl_opts(module, hook) is not None:
+            problem = f"there is no hook {hook!r}; there are {', '.join(there)}"
+            return PluginError(name.partition(":")[0], problem)
+    return PluginError(name.partition(":")[0], str(error).splitlines()[-1])

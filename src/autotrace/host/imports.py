@@ -88,6 +88,11 @@ class _TellingExecution:
         self.imported(name)
 
 
+def is_executing(name: str) -> bool:
+    """Whether a watched module is being executed right now."""
+    return name in _executing
+
+
 def is_imported(name: str) -> bool:
     """Whether a module has been executed: it is there, not lazy, and not half imported."""
     module = sys.modules.get(name)

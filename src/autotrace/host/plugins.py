@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from importlib import metadata
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._version import __version__
 from ..errors import PluginError
 from ..recording.guard import guard, position
+from . import imports
+from .candidates import Candidates
+from .entries import Entry, entries
+from .requirements import CORE, Requirements
 from .status import PluginStatus, State
 
 # Not imported before a framework is: they bring OpenTelemetry and wrapt.
 if TYPE_CHECKING:
-    from .instrumentation import Instrumentation
     from .tracing import TracedFramework
-
-#: The extra of a plugin's distribution that names its framework and the supported range.
-EXTRA = "instruments"
 
 
 class InstalledPlugin:
@@ -26,25 +27,46 @@ class InstalledPlugin:
         entry: Its entry point: the name is the module that wakes it, the value the plugin's own module.
     """
 
-    def __init__(self, entry: metadata.EntryPoint) -> None:
+    #: Whether it is a module of the project's own rather than a distribution.
+    is_local = False
+
+    def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.module = entry.name
         self.frameworks: list[TracedFramework] = []
         self.state: State = "waiting"
         self.reason = ""
+        #: Why it is the one, where several plugins can trace its framework.
+        self.choice = ""
+        #: What the user should know of how it is installed.
+        self.remarks: list[str] = []
         self.is_loaded = False
-        self._distribution = entry.dist
-        self._requirement: Any = None
+        self.requirements = Requirements(entry)
 
     @property
     def distribution(self) -> str:
         """The plugin's distribution."""
-        return self._distribution.name if self._distribution is not None else self.entry.value
+        return self.entry.distribution or self.entry.value
 
     @property
     def version(self) -> str:
         """The plugin's version."""
-        return self._distribution.version if self._distribution is not None else ""
+        return self.entry.version
+
+    @property
+    def label(self) -> str:
+        """The plugin as a reason names it: distribution and version."""
+        return f"{self.distribution} {self.version}".rstrip()
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Its place among plugins for the same framework that have equal rights."""
+        return 0, self.distribution
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether nothing has been found that keeps it from working."""
+        return self.state not in ("failed", "unsupported")
 
     @property
     def name(self) -> str:
@@ -71,53 +93,42 @@ class InstalledPlugin:
             return module == self.module or module.startswith(self.module + ".")
         return module == self.module or any(module in traced.modules for traced in self.frameworks)
 
-    def give_way(self, winner: InstalledPlugin) -> None:
+    @property
+    def waking_modules(self) -> frozenset[str]:
+        """The modules whose import wakes it."""
+        return frozenset({self.module})
+
+    def is_woken_by(self, module: str) -> bool:
+        """Whether the import of `module`, which has just been executed, wakes the plugin."""
+        # A part of it: of a namespace package, which is itself never executed.
+        is_part = not self.is_loaded and module.startswith(self.module + ".")
+        return module == self.module or (is_part and imports.is_imported(self.module))
+
+    def give_way(self, reason: str) -> None:
         """Stays out of the way of another plugin for the same framework."""
-        self.state = "disabled"
-        self.reason = f"{winner.distribution} traces {self.module} already; uninstall one of the two"
+        for traced in self.frameworks:
+            traced.switch_off()
+        self.state, self.reason, self.choice = "disabled", reason, ""
 
     def fail(self, error: BaseException) -> None:
         """Sets the plugin aside: it alone, with the reason kept and told once."""
         self.state = "failed"
-        self.reason = f"{type(error).__name__} at {position(error)}: {error}"
+        if isinstance(error, PluginError):
+            self.reason = error.problem
+        else:
+            self.reason = f"{type(error).__name__} at {position(error)}: {error}"
+        for traced in self.frameworks:
+            traced.switch_off()
         guard.report(f"plugin {self.distribution}", error)
 
-    def requirement(self) -> Any:
-        """What the `instruments` extra requires, as a packaging Requirement; None when it says nothing."""
-        if self._requirement is None and self._distribution is not None:
-            from packaging.requirements import InvalidRequirement, Requirement
-
-            for text in self._distribution.requires or ():
-                try:
-                    requirement = Requirement(text)
-                except InvalidRequirement:
-                    continue
-                if (
-                    requirement.marker is not None
-                    and requirement.marker.evaluate({"extra": EXTRA})
-                    and not (requirement.marker.evaluate({"extra": ""}))
-                ):
-                    self._requirement = requirement
-                    break
-        return self._requirement
-
-    def framework_version(self) -> str | None:
-        """The framework's installed version; None when it is not installed or not named."""
-        requirement = self.requirement()
-        if requirement is None:
-            return None
-        try:
-            return metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            return None
-
     def unsupported(self) -> str | None:
-        """Why the installed framework is none that the plugin knows; None when all is well."""
-        requirement, version = self.requirement(), self.framework_version()
-        if requirement is None or version is None or requirement.specifier.contains(version, prereleases=True):
-            return None
-        ours = f"{self.distribution} {self.version}"
-        return f"{requirement.name} {version} is installed; {ours} supports {requirement.specifier}"
+        """Why the plugin cannot be used here: by its metadata, it wants another framework or a newer autotrace."""
+        if self.requirements.wants_newer_core():
+            return (
+                f"{self.label} wants {self.requirements.core()}; {CORE} {__version__} is installed: "
+                f"pip install --upgrade {CORE}"
+            )
+        return self.requirements.unsupported_framework(self.label)
 
     def load(self, register: Callable[[Any, str], Callable[[], Sequence[Any]]], redactors: list[Any]) -> None:
         """Imports the plugin and asks what it offers.
@@ -127,82 +138,116 @@ class InstalledPlugin:
             redactors: Every plugin's redactors.
 
         Raises:
-            PluginError: It returned something else than instrumentations.
+            PluginError: It returned something else than instrumentations, left, or was made for another autotrace.
+            Exception: Whatever else its code raised.
         """
+        from .offers import offered
         from .tracing import TracedFramework
 
         self.is_loaded = True
         try:
-            module = self.entry.load()
-        except SystemExit as error:
-            raise PluginError(self.distribution, "it left with SystemExit when it was imported") from error
-        answers = register(module, f"{self.distribution}: {self.entry.value}")()
-        self.frameworks = [TracedFramework(one, self.version, redactors) for one in self._offered(answers)]
+            module = self._module()
+            answers = register(module, f"{self.distribution}: {self.entry.value}")()
+        except (KeyboardInterrupt, PluginError):
+            raise
+        except Exception as error:
+            problem = self._older_api(error)
+            if problem is None:
+                raise
+            raise PluginError(self.distribution, problem) from error
+        except BaseException as error:
+            raise PluginError(self.distribution, f"it left with {type(error).__name__} when it was loaded") from error
+        self.frameworks = [TracedFramework(one, self.version, redactors) for one in offered(self.distribution, answers)]
 
-    def _offered(self, answers: Iterable[Any]) -> list[Instrumentation]:
-        from .instrumentation import Instrumentation
+    def _module(self) -> Any:
+        return self.entry.load()
 
-        offered: list[Instrumentation] = []
-        for answer in answers:
-            if not isinstance(answer, Sequence) or not all(isinstance(one, Instrumentation) for one in answer):
-                raise PluginError(
-                    self.distribution,
-                    f"instrumentations() must return a list of Instrumentation, not {type(answer).__name__}",
-                )
-            offered += answer
-        return offered
+    def _older_api(self, error: Exception) -> str | None:
+        """What to say where the plugin uses a name that this autotrace does not have."""
+        from .instrumentation import __all__ as public
+
+        text = str(error)
+        is_ours = isinstance(error, TypeError) and text.partition(".")[0] in public and "unexpected keyword" in text
+        if not is_ours and not (isinstance(error, ImportError | AttributeError) and _OF_OURS.search(text)):
+            return None
+        wanted = self.requirements.core()
+        made_for = f"it wants {wanted}" if wanted else f"it does not say which {CORE} it wants"
+        return f"{error} (at {position(error)}); {made_for}, {__version__} is installed: get a release that fits"
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows of it: a row a framework, or one for the plugin where it has none yet."""
-        requirement = self.requirement()
+        requirement = self.requirements.framework
         rows = []
         known: list[TracedFramework | None] = [*self.frameworks] or [None]
         for traced in known:
             state, reason = self.state, self.reason
-            warnings: list[str] = []
+            warnings = [*self.remarks, *self._misfit()]
             if traced is not None and state == "active":
                 state = "active" if traced.is_on else "disabled"
-                warnings = [*traced.missing, *(f"also wrapped by {name}" for name in traced.others)]
+                warnings += [*traced.missing, *(f"also wrapped by {name}" for name in traced.others)]
             rows.append(
                 PluginStatus(
                     traced.instrumentation.name if traced is not None else self.name,
                     self.distribution,
                     self.version,
-                    requirement.name if requirement is not None else self.module,
-                    self.framework_version(),
+                    requirement.name if requirement is not None else "" if self.is_local else self.module,
+                    self.requirements.framework_version(),
                     str(requirement.specifier) if requirement is not None else "",
                     state,
                     reason or self._why(state),
+                    self.choice,
                     warnings,
                 )
             )
         return rows
 
+    def _misfit(self) -> list[str]:
+        if self.requirements.fits_core() or self.requirements.wants_newer_core():
+            return []
+        return [f"it was made for {self.requirements.core()}; {CORE} {__version__} is installed"]
+
     def _why(self, state: State) -> str:
         if state != "waiting":
             return ""
-        requirement = self.requirement()
-        if requirement is not None and self.framework_version() is None:
-            return f"{requirement.name} is not installed"
-        return f"{self.module} has not been imported"
+        if self.requirements.framework is not None and self.requirements.framework_version() is None:
+            return f"{self.requirements.framework.name} is not installed"
+        return f"{', '.join(sorted(self.waking_modules))} has not been imported"
 
 
-def installed(group: str) -> tuple[list[InstalledPlugin], dict[str, InstalledPlugin]]:
-    """The installed plugins, and by the module that wakes it the one for each framework.
+#: Errors about names of the public API.
+_OF_OURS = re.compile(
+    r"cannot import name '\w+' from '?autotrace\b|module 'autotrace' has no attribute|No module named 'autotrace\."
+)
 
-    Of several for one framework the distribution called `autotrace-` and the module wins, else the first by name.
+
+def installed(group: str) -> tuple[list[InstalledPlugin], dict[str, Candidates]]:
+    """The installed plugins, and by the module that wakes them the ones for each framework.
+
+    Of several versions of one distribution the first on the path counts, as it does for Python's imports.
     """
+    first: dict[str, Entry] = {}
     found: dict[tuple[str, str], InstalledPlugin] = {}
-    for distribution in metadata.distributions():
-        with guard("reading the metadata of a distribution"):
-            # Most have no plugin: they are told apart without parsing.
-            if f"[{group}]" in (distribution.read_text("entry_points.txt") or ""):
-                for entry in distribution.entry_points.select(group=group):
-                    found.setdefault((entry.name, distribution.name), InstalledPlugin(entry))
+    hidden: dict[str, list[str]] = {}
+    unreadable: list[InstalledPlugin] = []
+    for entry in entries(group):
+        plugin = InstalledPlugin(entry)
+        name = plugin.distribution
+        one = first.setdefault(name, entry)
+        if one.folder != entry.folder:
+            if one.version != entry.version:
+                hidden.setdefault(name, []).append(f"{entry.version} in {entry.folder}")
+        elif entry.problem:
+            plugin.fail(PluginError(name, entry.problem))
+            unreadable.append(plugin)
+        else:
+            found.setdefault((entry.name, name), plugin)
     plugins = sorted(found.values(), key=lambda plugin: (plugin.module, not plugin.is_by_right, plugin.distribution))
-    chosen: dict[str, InstalledPlugin] = {}
+    watched: dict[str, Candidates] = {}
     for plugin in plugins:
-        winner = chosen.setdefault(plugin.module, plugin)
-        if winner is not plugin:
-            plugin.give_way(winner)
-    return plugins, chosen
+        others = dict.fromkeys(hidden.get(plugin.distribution, ()))
+        plugin.remarks += [f"another version is hidden by this one: {other}" for other in others]
+        if plugin.module in watched:
+            watched[plugin.module].add(plugin)
+        else:
+            watched[plugin.module] = Candidates([plugin])
+    return [*plugins, *unreadable], watched

@@ -21,6 +21,7 @@ class PluginStatus:
         supported: The supported range, e.g. `>=1.40,<4`.
         state: waiting (its framework is not imported), active, disabled, unsupported, failed.
         reason: Why it is not active; empty when it is.
+        choice: Why it is the one that traces the framework, where several plugins can; else empty.
         warnings: What works less than it could.
     """
 
@@ -32,4 +33,5 @@ class PluginStatus:
     supported: str
     state: State
     reason: str = ""
+    choice: str = ""
     warnings: list[str] = field(default_factory=list)

@@ -166,7 +166,7 @@ class TracedFramework:
         for name, setting in settings.settings.items():
             shown = f"{self.instrumentation.name}.{name}"
             if name not in allowed:
-                there = ", ".join(["capture_content", "disable", *allowed])
+                there = ", ".join(["capture_content", "disable", "plugin", *allowed])
                 problems.append(ConfigError(shown, setting.source, f"no such setting; there are {there}"))
             elif allowed[name] and setting.value not in allowed[name]:
                 wanted = ", ".join(allowed[name])

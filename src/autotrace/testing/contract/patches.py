@@ -43,10 +43,11 @@ class Patches(Forms):
         """The installed version of the framework is one that the plugin's metadata name (law L33)."""
         import_module(self.framework)
         plugin = next(plugin for plugin in active().host.discover() if plugin.entry.value == self.plugin)
-        if plugin.requirement() is None:
+        requirements = plugin.requirements
+        if requirements.framework is None:
             pytest.skip(f"{plugin.distribution} has no extra `instruments`: it works with any version")
-        assert plugin.framework_version() is not None, f"{plugin.requirement()} is not installed"
-        assert plugin.unsupported() is None
+        assert requirements.framework_version() is not None, f"{requirements.framework} is not installed"
+        assert requirements.unsupported_framework(plugin.distribution) is None
 
     def test_functions_look_as_before(self, spans: Spans) -> None:
         """A patched function has the signature, name, text, and kind that it has without tracing (law L24)."""
