@@ -34,11 +34,13 @@ NAMES = (
     *("Document", "StreamClass", "Event", "Amendment"),
     *("RunStart", "RunEnd", "Run", "Ended", "Boundary", "RunContext"),
 )
+MODULES = ("read", "stainless")
 
 
 def reference() -> str:
     """The whole page."""
-    return HEAD + "## Hooks\n\n" + "".join(map(_hook, _hooks())) + "".join(map(_section, NAMES))
+    hooks, sections = "".join(map(_hook, _hooks())), "".join(map(_section, NAMES))
+    return HEAD + "## Hooks\n\n" + hooks + sections + "".join(map(_module, MODULES))
 
 
 def _hooks() -> list[Any]:
@@ -62,6 +64,29 @@ def _section(name: str) -> str:
     if "Attributes" in found:
         section += _table(kind, found["Attributes"])
     return section + _methods(kind)
+
+
+def _module(name: str) -> str:
+    """A module: what it is for, and each of its functions."""
+    module = getattr(autotrace, name)
+    text = (inspect.getdoc(module) or "").partition("\nExample:")[0].strip()
+    own = [value for key, value in vars(module).items() if _is_own(module, key, value)]
+    return f"## {name}\n\n{text}\n\n" + "".join(map(_function, own))
+
+
+def _is_own(module: Any, name: str, value: Any) -> bool:
+    return not name.startswith("_") and callable(value) and getattr(value, "__module__", "") == module.__name__
+
+
+def _function(function: Any) -> str:
+    parts = re.split(r"^(Example|Args|Returns|Raises):\n", inspect.getdoc(function) or "", flags=re.MULTILINE)
+    found = dict(zip(parts[1::2], parts[2::2], strict=True))
+    shown = str(inspect.signature(function)).replace("'", "")
+    section = f"**`{function.__module__}.{function.__name__}{shown}`**\n\n{parts[0].strip()}\n\n"
+    if "Args" in found:
+        entries = re.findall(r"^    (\w+): (.+(?:\n      +.+)*)", found["Args"], re.MULTILINE)
+        section += "".join(f"- `{name}`: {' '.join(meaning.split())}\n" for name, meaning in entries) + "\n"
+    return section + (_code(found["Example"]) if "Example" in found else "")
 
 
 def _code(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from . import read, stainless
     from .activation import autolog, flush
     from .decorator import trace
     from .errors import AutotraceError, ConfigError, PluginError
@@ -62,7 +63,9 @@ __all__ = [
     "current_trace_id",
     "flush",
     "hookimpl",
+    "read",
     "span",
+    "stainless",
     "suppress",
     "trace",
     "update_trace",
@@ -82,13 +85,19 @@ _HOMES = {
 }
 
 
+#: Public names that are modules.
+_MODULES = ("read", "stainless")
+
+
 if not TYPE_CHECKING:  # a checker would take any name for one that exists
 
     def __getattr__(name: str) -> Any:
+        from importlib import import_module
+
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
         for module, names in _HOMES.items():
             if name in names:
-                from importlib import import_module
-
                 value = getattr(import_module(f"{__name__}.{module}"), name)
                 globals()[name] = value
                 return value

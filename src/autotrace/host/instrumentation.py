@@ -96,12 +96,14 @@ class Event:
         target: Its name there.
         name: The event's name.
         describe: From a call to the event's attributes; None: no event.
+        optional: Its absence in this version of the framework is no fault.
     """
 
     module: str
     target: str
     name: str
     describe: Callable[[Call], Mapping[str, Any] | None]
+    optional: bool = False
 
 
 @dataclass(frozen=True)

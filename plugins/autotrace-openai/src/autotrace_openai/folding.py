@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .fields import field, items, text, view
+from autotrace import read
 
 
 def fold(chunks: list[Any]) -> Any:
@@ -14,7 +14,10 @@ def fold(chunks: list[Any]) -> Any:
     Usage is the last that was reported: providers that repeat it in every chunk repeat a running total.
     """
     first = chunks[0]
-    if field(first, "choices") is not None or text(first, "object") in ("chat.completion.chunk", "text_completion"):
+    if read.field(first, "choices") is not None or read.text(first, "object") in (
+        "chat.completion.chunk",
+        "text_completion",
+    ):
         return _completion(chunks)
     return _events(chunks)
 
@@ -57,8 +60,8 @@ def digest(chunk: Any) -> Any:
         ):
             return content
     except (AttributeError, KeyError, TypeError, ValueError):
-        if type(chunk) is not dict and "choices" not in view(chunk):
-            return _event_digest(view(chunk), chunk)
+        if type(chunk) is not dict and "choices" not in read.view(chunk):
+            return _event_digest(read.view(chunk), chunk)
     return chunk
 
 
@@ -76,9 +79,9 @@ def _completion(chunks: list[Any]) -> dict[str, Any]:
         if type(chunk) is str:
             _choice_at(choices, 0)["content"].append(chunk)
             continue
-        fields = view(chunk)
+        fields = read.view(chunk)
         for choice in fields.get("choices") or ():
-            _add_choice(choices, view(choice))
+            _add_choice(choices, read.view(choice))
         usage = fields.get("usage")
         if usage is not None:
             reply["usage"] = usage
@@ -113,7 +116,7 @@ def _add_choice(choices: dict[int, dict[str, Any]], choice: Mapping[str, Any]) -
         known["content"].append(choice.get("text") or "")
         known["is_text"] = True
         return
-    delta = view(delta)
+    delta = read.view(delta)
     content = delta.get("content")
     if content:
         known["content"].append(content)
@@ -128,29 +131,29 @@ _USUAL = 5
 
 def _add_rest(known: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """The rarer parts of a delta."""
-    refusal = field(delta, "refusal")
+    refusal = read.field(delta, "refusal")
     if refusal:
         known["refusal"].append(refusal)
-    reasoning = field(delta, "reasoning_content") or field(delta, "reasoning")
+    reasoning = read.field(delta, "reasoning_content") or read.field(delta, "reasoning")
     if isinstance(reasoning, str):
         known["reasoning_content"].append(reasoning)
-    for call in items(delta, "tool_calls"):
+    for call in read.items(delta, "tool_calls"):
         _add_call(known["calls"], call)
-    function = field(delta, "function_call")
+    function = read.field(delta, "function_call")
     if function is not None:
         _add_call(known["calls"], {"index": 0, "function": function})
-    audio = field(delta, "audio")
+    audio = read.field(delta, "audio")
     if audio is not None:
         known["audio"].append(audio)
 
 
 def _add_call(calls: dict[int, dict[str, Any]], call: Any) -> None:
-    index = field(call, "index") or 0
+    index = read.field(call, "index") or 0
     known = calls.setdefault(index, {"id": None, "name": [], "arguments": []})
-    known["id"] = text(call, "id") or known["id"]
-    function = field(call, "function") or field(call, "custom")
-    known["name"].append(text(function, "name") or "")
-    known["arguments"].append(text(function, "arguments") or text(function, "input") or "")
+    known["id"] = read.text(call, "id") or known["id"]
+    function = read.field(call, "function") or read.field(call, "custom")
+    known["name"].append(read.text(function, "name") or "")
+    known["arguments"].append(read.text(function, "arguments") or read.text(function, "input") or "")
 
 
 def _joined(known: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +170,7 @@ def _joined(known: dict[str, Any]) -> dict[str, Any]:
     ]
     if known["audio"]:
         message["audio"] = {
-            name: "".join(text(piece, name) or "" for piece in known["audio"]) for name in ("transcript", "data")
+            name: "".join(read.text(piece, name) or "" for piece in known["audio"]) for name in ("transcript", "data")
         }
     return {"message": message, "finish_reason": known.get("finish_reason")}
 
@@ -175,36 +178,42 @@ def _joined(known: dict[str, Any]) -> dict[str, Any]:
 def _events(events: list[Any]) -> Any:
     """The reply that the typed events of a stream lead to: the last whole one, or what the pieces give."""
     for event in reversed(events):
-        kind = text(event, "type") or ""
+        kind = read.text(event, "type") or ""
         if kind in ("response.completed", "response.incomplete", "response.failed"):
-            return field(event, "response")
+            return read.field(event, "response")
         if kind == "transcript.text.done":
             return event
         if kind == "error":
             broken = _broken_off(events)
             return {**broken, "error": event}
         if kind in ("image_generation.completed", "image_edit.completed"):
-            return {"data": [event], "usage": field(event, "usage"), "output_format": field(event, "output_format")}
+            return {
+                "data": [event],
+                "usage": read.field(event, "usage"),
+                "output_format": read.field(event, "output_format"),
+            }
     return _broken_off(events)
 
 
 def _broken_off(events: list[Any]) -> dict[str, Any]:
     """A response as far as it came: whole items, then the text of the one under way."""
-    head = next((field(event, "response") for event in events if field(event, "response") is not None), None)
-    whole = [field(event, "item") for event in events if text(event, "type") == "response.output_item.done"]
-    done = {field(event, "output_index") for event in events if text(event, "type") == "response.output_item.done"}
+    head = next((read.field(event, "response") for event in events if read.field(event, "response") is not None), None)
+    whole = [read.field(event, "item") for event in events if read.text(event, "type") == "response.output_item.done"]
+    done = {
+        read.field(event, "output_index") for event in events if read.text(event, "type") == "response.output_item.done"
+    }
     pieces = [
-        text(event, "delta") or ""
+        read.text(event, "delta") or ""
         for event in events
-        if (text(event, "type") or "") in ("response.output_text.delta", "transcript.text.delta")
-        and field(event, "output_index") not in done
+        if (read.text(event, "type") or "") in ("response.output_text.delta", "transcript.text.delta")
+        and read.field(event, "output_index") not in done
     ]
     partial = [{"type": "message", "content": [{"type": "output_text", "text": "".join(pieces)}]}] if pieces else []
     if head is None:
         return {"object": "response", "output": partial}
     return {
         "object": "response",
-        "id": field(head, "id"),
-        "model": field(head, "model"),
+        "id": read.field(head, "id"),
+        "model": read.field(head, "model"),
         "output": [*whole, *partial],
     }

@@ -5,42 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autotrace import Message, Part, ResponseValues, Usage
+from autotrace import Message, Part, ResponseValues, Usage, read
 
 from .conversation import chat_message, content_parts, finish_reason, response_output
-from .fields import field, items, text, view
-
-
-def http_response(result: Any) -> Any:
-    """The HTTP response in a raw or binary result, whose body is the user's to read; None for a parsed reply."""
-    found = getattr(result, "http_response", None)
-    if found is None and type(result).__name__ == "HttpxBinaryResponseContent":
-        found = getattr(result, "response", None)
-    return found
 
 
 def response(reply: Any) -> ResponseValues | None:
     """What a reply says; None for one of unknown shape."""
-    fields = view(reply)
+    fields = read.view(reply)
     if fields.get("choices") is not None:
         return _completion(fields)
-    kind = text(fields, "object") or ""
+    kind = read.text(fields, "object") or ""
     if kind == "response" or kind.startswith("response."):
         return _response(reply)
-    if kind == "list" and field(reply, "data") is not None:
+    if kind == "list" and read.field(reply, "data") is not None:
         return _embeddings(reply)
-    if field(reply, "results") is not None:
+    if read.field(reply, "results") is not None:
         return _moderation(reply)
-    if isinstance(field(reply, "data"), list):
+    if isinstance(read.field(reply, "data"), list):
         return _images(reply)
-    if text(reply, "text") is not None:
+    if read.text(reply, "text") is not None:
         return _transcription(reply)
     return {"output_value": reply} if isinstance(reply, str) else None
 
 
 def _completion(fields: Mapping[str, Any]) -> ResponseValues:
     found = fields.get("choices")
-    choices = [view(choice) for choice in found] if isinstance(found, list | tuple) else []
+    choices = [read.view(choice) for choice in found] if isinstance(found, list | tuple) else []
     reasons = [finish_reason(choice.get("finish_reason")) for choice in choices]
     return {
         "model": fields.get("model"),
@@ -59,36 +50,36 @@ def _choice(choice: Mapping[str, Any]) -> Message:
     message, reason = choice.get("message"), choice.get("finish_reason")
     if message is not None:
         return chat_message(message, reason)
-    return Message.assistant(text(choice, "text") or "", finish_reason(reason))
+    return Message.assistant(read.text(choice, "text") or "", finish_reason(reason))
 
 
 def _response(reply: Any) -> ResponseValues:
     output = response_output(reply)
     found: ResponseValues = {
-        "model": text(reply, "model"),
-        "id": text(reply, "id"),
-        "usage": usage(field(reply, "usage")),
+        "model": read.text(reply, "model"),
+        "id": read.text(reply, "id"),
+        "usage": usage(read.field(reply, "usage")),
         "attributes": {
-            "openai.response.service_tier": text(reply, "service_tier"),
-            "openai.response.status": text(reply, "status"),
+            "openai.response.service_tier": read.text(reply, "service_tier"),
+            "openai.response.status": read.text(reply, "status"),
         },
     }
     if output is not None:
         found["output"] = [output]
         if output.finish_reason:
             found["finish_reasons"] = [output.finish_reason]
-    error = field(reply, "error")
+    error = read.field(reply, "error")
     if error is not None:
-        found["error"] = (text(error, "code") or "error", text(error, "message") or "")
+        found["error"] = (read.text(error, "code") or "error", read.text(error, "message") or "")
     return found
 
 
 def _embeddings(reply: Any) -> ResponseValues:
-    vectors = list(items(reply, "data"))
-    first = field(vectors[0], "embedding") if vectors else None
+    vectors = list(read.items(reply, "data"))
+    first = read.field(vectors[0], "embedding") if vectors else None
     return {
-        "model": text(reply, "model"),
-        "usage": usage(field(reply, "usage")),
+        "model": read.text(reply, "model"),
+        "usage": usage(read.field(reply, "usage")),
         "output_value": f"<{len(vectors)} vectors>",
         # A base64 vector is 4 bytes a dimension.
         "attributes": {"gen_ai.embeddings.dimension.count": _dimensions(first)},
@@ -102,13 +93,14 @@ def _dimensions(vector: Any) -> int | None:
 
 
 def _moderation(reply: Any) -> ResponseValues:
-    results = list(items(reply, "results"))
-    flagged = [bool(field(result, "flagged")) for result in results]
+    results = list(read.items(reply, "results"))
+    flagged = [bool(read.field(result, "flagged")) for result in results]
     return {
-        "model": text(reply, "model"),
-        "id": text(reply, "id"),
+        "model": read.text(reply, "model"),
+        "id": read.text(reply, "id"),
         "output_value": [
-            {"flagged": field(one, "flagged"), "categories": _true(field(one, "categories"))} for one in results
+            {"flagged": read.field(one, "flagged"), "categories": _true(read.field(one, "categories"))}
+            for one in results
         ],
         "attributes": {"openai.response.flagged": any(flagged)},
     }
@@ -122,24 +114,26 @@ def _true(categories: Any) -> list[str]:
 
 def _images(reply: Any) -> ResponseValues:
     parts = []
-    for image in items(reply, "data"):
-        data, url = text(image, "b64_json"), text(image, "url")
-        mime_type = f"image/{text(reply, 'output_format') or 'png'}"
+    for image in read.items(reply, "data"):
+        data, url = read.text(image, "b64_json"), read.text(image, "url")
+        mime_type = f"image/{read.text(reply, 'output_format') or 'png'}"
         if data:
             parts.append(Part.blob(data, mime_type, "image"))
         elif url:
             parts.append(Part.media(url, "image"))
-        revised = text(image, "revised_prompt")
+        revised = read.text(image, "revised_prompt")
         if revised:
             parts.append(Part.text(revised))
-    return {"output": [Message.assistant(parts)], "usage": usage(field(reply, "usage"))}
+    return {"output": [Message.assistant(parts)], "usage": usage(read.field(reply, "usage"))}
 
 
 def _transcription(reply: Any) -> ResponseValues:
     return {
-        "output": [Message.assistant(content_parts(text(reply, "text")))],
-        "usage": usage(field(reply, "usage")),
-        "attributes": {"openai.response.audio.seconds": field(reply, "usage", "seconds") or field(reply, "duration")},
+        "output": [Message.assistant(content_parts(read.text(reply, "text")))],
+        "usage": usage(read.field(reply, "usage")),
+        "attributes": {
+            "openai.response.audio.seconds": read.field(reply, "usage", "seconds") or read.field(reply, "duration")
+        },
     }
 
 
@@ -150,13 +144,13 @@ def usage(found: Any) -> Usage | None:
     """
     if found is None:
         return None
-    fields = view(found)
+    fields = read.view(found)
     names = _USAGE[0] if "prompt_tokens" in fields else _USAGE[1]
     given, answered = fields.get(names[0]), fields.get(names[1])
     if given is None and answered is None:
         return None
-    into = view(fields.get(names[2]) or fields.get("input_token_details")).get
-    out = view(fields.get(names[3])).get
+    into = read.view(fields.get(names[2]) or fields.get("input_token_details")).get
+    out = read.view(fields.get(names[3])).get
     # What is no count is left out when it becomes an attribute.
     return Usage(
         given,

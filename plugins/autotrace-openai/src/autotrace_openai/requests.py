@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autotrace import Call, Message, Part, RequestValues
+from autotrace import Call, Message, Part, RequestValues, read, stainless
 
 from .conversation import chat_message, response_input
-from .endpoints import Endpoint, endpoint, provider, server
-from .fields import field, text
+from .endpoints import Endpoint, endpoint, provider
 
 
 def request(call: Call) -> RequestValues | None:
@@ -18,8 +17,8 @@ def request(call: Call) -> RequestValues | None:
     known = endpoint(str(options.method).lower(), str(options.url))
     if known is None:
         return None
-    where = server(call.instance)
-    body = _body(options)
+    where = stainless.server(call.instance)
+    body = stainless.body(options)
     values: RequestValues = {"operation": known.operation, "server": where}
     values["provider"] = provider(call.instance, where[0])
     model = body.get("model")
@@ -38,13 +37,6 @@ def request(call: Call) -> RequestValues | None:
     return values
 
 
-def _body(options: Any) -> Mapping[str, Any]:
-    """What is really sent, as far as it is JSON or a form."""
-    body, extra = options.json_data, options.extra_json
-    body = body if isinstance(body, dict) else {}
-    return {**body, **extra} if isinstance(extra, dict) else body
-
-
 def _parameters(body: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in body.items():
@@ -53,7 +45,7 @@ def _parameters(body: Mapping[str, Any]) -> dict[str, Any]:
             found[known] = value
     if found:
         _adjust(found)
-    effort = field(body["reasoning"], "effort") if "reasoning" in body else None
+    effort = read.field(body["reasoning"], "effort") if "reasoning" in body else None
     if effort:
         found["reasoning.level"] = effort
     return found
@@ -101,24 +93,24 @@ def _chat(body: Mapping[str, Any], values: RequestValues) -> None:
     if tools:
         values["tools"] = tools
     if "response_format" in body:
-        kind = text(body, "response_format", "type")
+        kind = read.text(body, "response_format", "type")
         if kind:
             values["output_type"] = "text" if kind == "text" else "json"
 
 
 def _responses(body: Mapping[str, Any], values: RequestValues) -> None:
     values["input"] = response_input(body.get("input"))
-    values["instructions"] = text(body, "instructions")
+    values["instructions"] = read.text(body, "instructions")
     values["tools"] = body.get("tools")
-    values["session"] = text(body, "conversation", "id") or text(body, "conversation")
-    kind = text(body, "text", "format", "type")
+    values["session"] = read.text(body, "conversation", "id") or read.text(body, "conversation")
+    kind = read.text(body, "text", "format", "type")
     if kind:
         values["output_type"] = "text" if kind == "text" else "json"
 
 
 def _embeddings(body: Mapping[str, Any], values: RequestValues) -> None:
     values["input_value"] = _texts(body.get("input"))
-    formats = text(body, "encoding_format")
+    formats = read.text(body, "encoding_format")
     values["attributes"] = {
         "gen_ai.request.encoding_formats": [formats] if formats else None,
         "gen_ai.embeddings.dimension.count": body.get("dimensions"),
@@ -140,7 +132,7 @@ def _completions(body: Mapping[str, Any], values: RequestValues) -> None:
 
 
 def _images(body: Mapping[str, Any], values: RequestValues) -> None:
-    prompt = text(body, "prompt")
+    prompt = read.text(body, "prompt")
     values["output_type"] = "image"
     if prompt:
         values["input"] = [Message.user(prompt)]
@@ -149,17 +141,17 @@ def _images(body: Mapping[str, Any], values: RequestValues) -> None:
 
 def _audio(body: Mapping[str, Any], values: RequestValues) -> None:
     """A recording to be written down. The file itself is a part of the form that is never touched."""
-    parts = [Part("audio", text(body, "language") or "sound")]
-    prompt = text(body, "prompt")
+    parts = [Part("audio", read.text(body, "language") or "sound")]
+    prompt = read.text(body, "prompt")
     values["input"] = [Message.user([*([Part.text(prompt)] if prompt else []), *parts])]
 
 
 def _speech(body: Mapping[str, Any], values: RequestValues) -> None:
     values["output_type"] = "speech"
-    spoken = text(body, "input")
+    spoken = read.text(body, "input")
     if spoken:
         values["input"] = [Message.user(spoken)]
-    values["attributes"] = {"openai.request.voice": text(body, "voice")}
+    values["attributes"] = {"openai.request.voice": read.text(body, "voice")}
 
 
 def _moderations(body: Mapping[str, Any], values: RequestValues) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import Amendment, Call
+from autotrace import Amendment, Call, stainless
 
-from .endpoints import endpoint, reports_stream_usage, server
+from .endpoints import endpoint, reports_stream_usage
 
 _RAW = "x-stainless-raw-response"
 _FIELD = "stream_options"
@@ -23,7 +23,7 @@ def amend(call: Call) -> Amendment | None:
     wanted = call.settings.get("stream_usage", "auto")
     if not call.argument("stream") or wanted == "never" or not _may_be_asked(options):
         return None
-    if wanted == "auto" and not reports_stream_usage(server(call.instance)[0]):
+    if wanted == "auto" and not reports_stream_usage(stainless.server(call.instance)[0]):
         return None
     body = options.json_data
     given = body.get(_FIELD)
