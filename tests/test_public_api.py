@@ -63,10 +63,10 @@ def test_typed_like_the_runtime() -> None:
     }
     assert set(told) == set(NAMES)
     for name, module in told.items():
-        if module is None:
-            assert importlib.import_module(f"autotrace.{name}") is getattr(autotrace, name)
-            continue
-        assert getattr(importlib.import_module(f"autotrace.{module}"), name) is getattr(autotrace, name)
+        home = importlib.import_module(f"autotrace.{module}" if module else "autotrace")
+        assert getattr(home, name) is getattr(autotrace, name)
+    assert {name for name, module in told.items() if module is None} == {"read", "stainless"}
+    assert autotrace.stainless is importlib.import_module("autotrace.stainless")
 
 
 def test_importing_is_light(python: Interpreter) -> None:

@@ -100,6 +100,24 @@ def _retry(call: Call) -> Mapping[str, Any] | None:
     }
 
 
+def amended(call: Call, hides: Callable[[Any], bool] | None = None, **changes: Any) -> Amendment:
+    """The same call with some of its `options` changed, in a copy.
+
+    Args:
+        call: A call of the client's `request`.
+        hides: Says which pieces of the stream exist only because of the change (see `Amendment`).
+        **changes: Fields of the options, by name.
+    """
+    options = call.argument("options")
+    copy = options.copy() if not hasattr(options, "model_copy") else options.model_copy()
+    for name, value in changes.items():
+        setattr(copy, name, value)
+    if "options" in call.kwargs:
+        return Amendment(call.args, {**call.kwargs, "options": copy}, hides)
+    at = call.parameters.index("options")
+    return Amendment((*call.args[:at], copy, *call.args[at + 1 :]), call.kwargs, hides)
+
+
 def body(options: Any) -> Mapping[str, Any]:
     """What a request sends, as far as it is JSON or a form, `extra_body` included. Not to be changed.
 

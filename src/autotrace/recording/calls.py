@@ -125,7 +125,7 @@ class TracedFunction:
         """Starts the operation, or says that this call is none of ours."""
         mappers = self.mappers
         try:
-            call = Call(instance, args, kwargs, self._parameters, self.settings)
+            call = Call(instance, args, kwargs, self._parameters, self.settings, self.recorder.is_shared)
             values = mappers.request(call)
             if values is None:
                 return None

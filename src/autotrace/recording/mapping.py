@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opentelemetry import trace
+
 from .messages import RequestValues, ResponseValues
 from .streams import Fold
 
@@ -26,6 +28,7 @@ class Call:
         kwargs: Keyword arguments.
         parameters: The function's parameter names in order, without self.
         settings: The plugin's own settings.
+        is_shared: Whether its span goes to the program's own tracer provider, beside those of other tools.
     """
 
     instance: Any
@@ -33,6 +36,17 @@ class Call:
     kwargs: Mapping[str, Any]
     parameters: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    is_shared: bool = False
+
+    @property
+    def needs_own_spans(self) -> bool:
+        """Whether the program has use for spans that the framework makes by itself.
+
+        Not so where it has set up no OpenTelemetry of its own, so that they would go nowhere, nor where they would
+        stand beside ours in one trace, with the same tokens.
+        """
+        provider = trace.get_tracer_provider()
+        return not (self.is_shared or isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider))
 
     def argument(self, name: str, default: Any = None) -> Any:
         """The argument called `name`, however it was passed; `default` when it was not.

@@ -6,9 +6,10 @@ calls that another process may have asked for, and that may be read any number o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from autotrace import Call, Instrumentation, Message, RequestValues, hookimpl, read, stainless
+from autotrace import Amendment, Call, Instrumentation, Message, RequestValues, hookimpl, read, stainless
 
 from .blocks import message, texts
 from .replies import digest, fold, response
@@ -47,6 +48,7 @@ def request(call: Call) -> RequestValues | None:
         "instructions": texts(body.get("system")),
         "input": [Message.user(prompt)] if prompt else [message(turn) for turn in read.items(body, "messages")],
         "tools": body.get("tools"),
+        "session": read.text(_own(call), "conversation_id"),
         "output_type": "json" if read.text(shape, "type") else None,
         "attributes": {
             "anthropic.request.service_tier": body.get("service_tier"),
@@ -54,6 +56,20 @@ def request(call: Call) -> RequestValues | None:
             "anthropic.thinking.budget_tokens": read.field(body, "thinking", "budget_tokens"),
         },
     }
+
+
+def amend(call: Call) -> Amendment | None:
+    """Leaves out the span that the SDK makes by itself (since 2.0), and the header with it, where nobody wants it.
+
+    A client that was given a tracer provider of its own goes on using it.
+    """
+    if not read.text(call.argument("options"), "span_name") or call.needs_own_spans or "tracer_provider" in _own(call):
+        return None
+    return stainless.amended(call, span_name=None)
+
+
+def _own(call: Call) -> Mapping[str, Any]:
+    return getattr(call.instance, "open_telemetry", None) or {}
 
 
 def _provider(client: object, host: str | None) -> str:
@@ -64,4 +80,8 @@ def _provider(client: object, host: str | None) -> str:
 @hookimpl
 def instrumentations() -> Sequence[Instrumentation]:
     """What this plugin traces."""
-    return [stainless.instrumentation("anthropic", request=request, response=response, fold=fold, digest=digest)]
+    return [
+        stainless.instrumentation(
+            "anthropic", request=request, response=response, fold=fold, digest=digest, amend=amend
+        )
+    ]

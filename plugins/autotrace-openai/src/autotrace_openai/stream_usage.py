@@ -28,12 +28,7 @@ def amend(call: Call) -> Amendment | None:
     body = options.json_data
     given = body.get(_FIELD)
     asked = {**given, "include_usage": True} if isinstance(given, dict) else {"include_usage": True}
-    copy = options.copy() if not hasattr(options, "model_copy") else options.model_copy()
-    copy.json_data = {**body, _FIELD: asked}
-    if "options" in call.kwargs:
-        return Amendment(call.args, {**call.kwargs, "options": copy}, hides)
-    at = call.parameters.index("options")
-    return Amendment((*call.args[:at], copy, *call.args[at + 1 :]), call.kwargs, hides)
+    return stainless.amended(call, hides, json_data={**body, _FIELD: asked})
 
 
 def _may_be_asked(options: Any) -> bool:
