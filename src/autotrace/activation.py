@@ -103,9 +103,10 @@ class Activation:
         """
         if framework is None:
             merged, frameworks = {**self.arguments, **arguments}, self.framework_arguments
-            if "disable" in arguments:  # the last word on everything
+            if "disable" in arguments:  # the last word on everything; what is off by itself stays on where it was
+                kept = False if arguments["disable"] == "" else None
                 frameworks = {
-                    name: {key: value for key, value in given.items() if key != "disable"}
+                    name: {key: value for key, value in given.items() if key != "disable" or value is kept}
                     for name, given in frameworks.items()
                 }
         else:

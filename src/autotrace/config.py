@@ -94,6 +94,10 @@ class Config:
             return is_among
         return setting_values.flag(own.value)
 
+    def is_asked_for(self, *names: str) -> bool:
+        """Whether what goes by these names is switched on by one of them: for what is off otherwise."""
+        return not self.is_disabled(*names) and any("disable" in self._settings_of(name) for name in names)
+
     def framework(self, name: str) -> FrameworkConfig:
         """The settings of one framework."""
         found = self._settings_of(name)

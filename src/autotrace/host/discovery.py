@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ..config import Config
+    from .instrumentation import Instrumentation
     from .plugins import InstalledPlugin
     from .status import PluginStatus
 
 GROUP = "autotrace"
+#: Why a plugin is off that any module wakes.
+OPTIONAL = 'off unless it is named: autotrace.autolog("{name}", disable=False)'
+#: What the host itself imports when it wakes a plugin.
+NEEDED = frozenset({"opentelemetry", "wrapt", "pluggy", "packaging", "orjson", "tomli", "typing_extensions"})
 #: The toggle of context in threads, which is no plugin.
 THREADING = "threading"
 #: The toggle of the program's own spans.
@@ -79,13 +84,14 @@ class Host:
 
     def imported(self, name: str) -> None:
         """A watched module has been executed."""
-        for plugin in self._watched.values():
+        for plugin in list(self._watched.values()):
             # A part of it: of a namespace package, which is itself never executed.
             is_part = not plugin.is_loaded and name.startswith(plugin.module + ".")
             if name == plugin.module or (is_part and imports.is_imported(plugin.module)):
                 self.wake(plugin)
             for traced in plugin.frameworks:
                 traced.imported(name)
+        self._wake_optional()
 
     def discover(self) -> list[InstalledPlugin]:
         """The installed plugins, by their entry points; nothing of theirs is imported."""
@@ -99,6 +105,7 @@ class Host:
 
                     try:
                         self._plugins, self._watched = installed(GROUP)
+                        self._watch_optional()
                         self._is_discovered = True
                     except BaseException:  # in the middle of an import that it needs itself, perhaps
                         self._plugins = None
@@ -111,8 +118,32 @@ class Host:
     def wake_imported(self) -> None:
         """Wakes the plugins whose frameworks have been imported already, and applies changed settings."""
         self.discover()
-        for plugin in self._watched.values():
+        self._watch_optional()
+        self._wake_optional(again=True)
+        for plugin in list(self._watched.values()):
             if plugin.module in sys.modules and not self._finder.watch_lazy(plugin.module):
+                self.wake(plugin)
+
+    def _watch_optional(self) -> None:
+        """Leaves those plugins alone that any module wakes, but for those that the user has switched on by name."""
+        from .plugins import ANY
+
+        for plugin in self._plugins or ():
+            if plugin.module != ANY:
+                continue
+            key = f"{ANY} {plugin.distribution}"  # several may be installed: they trace different frameworks
+            if plugin.is_loaded or self._config().is_asked_for(plugin.name):
+                self._watched[key] = plugin
+                plugin.state = "waiting" if plugin.state == "disabled" else plugin.state
+            else:
+                self._watched.pop(key, None)
+                plugin.state, plugin.reason = "disabled", OPTIONAL.format(name=plugin.name)
+
+    def _wake_optional(self, again: bool = False) -> None:
+        """Wakes the plugins that any module wakes; not while what the host needs for that is half imported."""
+        waiting = [plugin for key, plugin in self._watched.items() if key[0] == "*" and (again or not plugin.is_loaded)]
+        if waiting and not imports.is_executing(NEEDED) and imports.third_party_modules():
+            for plugin in waiting:
                 self.wake(plugin)
 
     def wake_installed(self, load: Callable[[str], object]) -> None:
@@ -120,8 +151,16 @@ class Host:
         for plugin in self.discover():
             top = plugin.module.partition(".")[0]
             if plugin.module not in sys.modules and PathFinder.find_spec(top) is not None:
-                with guard(f"import of {plugin.module}"), suppress(SystemExit):
-                    load(plugin.module)
+                self._try(load, plugin.module)
+        for plugin in self.discover():
+            for traced in plugin.frameworks:
+                if traced.is_on and traced.delegation is not None and traced.delegation.is_usable:
+                    self._try(load, traced.delegation.chosen.module)
+
+    def _try(self, load: Callable[[str], object], module: str) -> None:
+        if module not in sys.modules:
+            with guard(f"import of {module}"), suppress(SystemExit):
+                load(module)
 
     def wake(self, plugin: InstalledPlugin) -> None:
         """Loads a plugin and switches on what it offers, as far as the settings want it."""
@@ -144,17 +183,26 @@ class Host:
             return
         if not plugin.is_loaded:
             plugin.load(self._register, self.redactors)
-            known = {name for installed in self.discover() for name in installed.names()}
-            for problem in config.unclaimed(known | {THREADING, OWN}):
-                guard.tell(problem)
+            self._tell_unclaimed(config)
         plugin.state, plugin.reason = "active", ""
         self._follow_threads(not config.is_disabled(THREADING))
         for traced in plugin.frameworks:
-            if config.framework(traced.instrumentation.name).disabled:
+            if _is_off(config, traced.instrumentation):
                 traced.switch_off()
             else:
                 for problem in traced.switch_on(config, self._provider()):
                     guard.tell(problem)
+
+    def _tell_unclaimed(self, config: Config) -> None:
+        """Tells of settings that belong to nobody, once every plugin that may own them has been loaded."""
+        if not self._is_incomplete():
+            known = {name for installed in self.discover() for name in installed.names()}
+            for problem in config.unclaimed(known | {THREADING, OWN}):
+                guard.tell(problem)
+
+    def _is_incomplete(self) -> bool:
+        """Whether a plugin whose frameworks only it can name is yet to be loaded."""
+        return any(key[0] == "*" and not plugin.is_loaded for key, plugin in self._watched.items())
 
     def _switch_off(self, plugin: InstalledPlugin) -> None:
         for traced in plugin.frameworks:
@@ -199,7 +247,7 @@ class Host:
     def knows(self, framework: str) -> bool:
         """Whether an installed plugin goes by this name."""
         known = {name for plugin in self.discover() for name in plugin.names()} | {THREADING, OWN}
-        return framework.lower() in {name.lower() for name in known}
+        return framework.lower() in {name.lower() for name in known} or self._is_incomplete()
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""
@@ -210,3 +258,9 @@ class Host:
             if key not in shown or (plugin.frameworks and not shown[key].frameworks):
                 shown[key] = plugin
         return [status for plugin in shown.values() for status in plugin.statuses()]
+
+
+def _is_off(config: Config, instrumentation: Instrumentation) -> bool:
+    """Whether the settings want no spans of it; one that is optional is off unless it is named."""
+    name = instrumentation.name
+    return config.is_disabled(name) or (instrumentation.is_optional and not config.is_asked_for(name))

@@ -96,6 +96,13 @@ def is_imported(name: str) -> bool:
     return not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
+def is_executing(names: frozenset[str]) -> bool:
+    """Whether one of these top-level packages, or a watched part of one, is being executed."""
+    if any(name.partition(".")[0] in names for name in list(_executing)):
+        return True
+    return any(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False) for name in names)
+
+
 def _is_lazy(module: object) -> bool:
     lazy = getattr(sys.modules.get("importlib.util"), "_LazyModule", None)
     return lazy is not None and type(module) is lazy

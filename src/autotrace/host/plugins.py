@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PluginError
 from ..recording.guard import guard, position
+from .imports import is_third_party
 from .status import PluginStatus, State
 
 # Not imported before a framework is: they bring OpenTelemetry and wrapt.
 if TYPE_CHECKING:
+    from .delegation import Delegation
     from .instrumentation import Instrumentation
     from .tracing import TracedFramework
 
 #: The extra of a plugin's distribution that names its framework and the supported range.
 EXTRA = "instruments"
+#: The module of a plugin that the import of any other module wakes, once the user has switched the plugin on by name.
+ANY = "*"
 
 
 class InstalledPlugin:
@@ -65,6 +69,8 @@ class InstalledPlugin:
     def concerns(self, module: str) -> bool:
         """Whether the import of `module` matters. Until the plugin is loaded, any part of its framework may."""
         if not self.is_loaded:
+            if self.module == ANY:
+                return is_third_party(module.partition(".")[0])
             return module == self.module or module.startswith(self.module + ".")
         return module == self.module or any(module in traced.modules for traced in self.frameworks)
 
@@ -103,10 +109,7 @@ class InstalledPlugin:
         requirement = self.requirement()
         if requirement is None:
             return None
-        try:
-            return metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            return None
+        return version_of(requirement.name)
 
     def unsupported(self) -> str | None:
         """Why the installed framework is none that the plugin knows; None when all is well."""
@@ -154,9 +157,14 @@ class InstalledPlugin:
         requirement = self.requirement()
         rows = []
         known: list[TracedFramework | None] = [*self.frameworks] or [None]
+        if self.module == ANY and self.state != "active":
+            known = [None]  # which frameworks there would be matters to nobody
         for traced in known:
             state, reason = self.state, self.reason
             warnings: list[str] = []
+            if traced is not None and traced.delegation is not None and state == "active":
+                rows.append(self._delegated(traced, traced.delegation))
+                continue
             if traced is not None and state == "active":
                 state = "active" if traced.is_on else "disabled"
                 warnings = [*traced.missing, *(f"also wrapped by {name}" for name in traced.others)]
@@ -165,7 +173,7 @@ class InstalledPlugin:
                     traced.instrumentation.name if traced is not None else self.name,
                     self.distribution,
                     self.version,
-                    requirement.name if requirement is not None else self.module,
+                    requirement.name if requirement is not None else self.module.replace(ANY, ""),
                     self.framework_version(),
                     str(requirement.specifier) if requirement is not None else "",
                     state,
@@ -175,17 +183,44 @@ class InstalledPlugin:
             )
         return rows
 
+    def _delegated(self, traced: TracedFramework, delegation: Delegation) -> PluginStatus:
+        """The row of a framework that another project's instrumentor traces."""
+        requirement = delegation.requirement
+        state, reason = delegation.state(traced.is_on, traced.instrumentation.is_optional)
+        distribution = delegation.chosen.distribution or self.distribution
+        return PluginStatus(
+            traced.instrumentation.name,
+            distribution,
+            version_of(distribution) or "",
+            requirement.name or delegation.chosen.module,
+            requirement.installed,
+            requirement.specifier,
+            state,
+            reason,
+            delegation.others if state in ("active", "waiting") else [],
+        )
+
     def _why(self, state: State) -> str:
         if state != "waiting":
             return ""
+        if self.module == ANY:
+            return "no module has been imported that could wake it"
         requirement = self.requirement()
         if requirement is not None and self.framework_version() is None:
             return f"{requirement.name} is not installed"
         return f"{self.module} has not been imported"
 
 
+def version_of(distribution: str) -> str | None:
+    """The installed version of a distribution; None when it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def installed(group: str) -> tuple[list[InstalledPlugin], dict[str, InstalledPlugin]]:
-    """The installed plugins, and by the module that wakes it the one for each framework.
+    """The installed plugins, and by the module that wakes it the one for each framework (`ANY` is none).
 
     Of several for one framework the distribution called `autotrace-` and the module wins, else the first by name.
     """
@@ -199,6 +234,8 @@ def installed(group: str) -> tuple[list[InstalledPlugin], dict[str, InstalledPlu
     plugins = sorted(found.values(), key=lambda plugin: (plugin.module, not plugin.is_by_right, plugin.distribution))
     chosen: dict[str, InstalledPlugin] = {}
     for plugin in plugins:
+        if plugin.module == ANY:
+            continue
         winner = chosen.setdefault(plugin.module, plugin)
         if winner is not plugin:
             plugin.give_way(winner)
