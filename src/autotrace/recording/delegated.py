@@ -8,6 +8,7 @@ wrap; what is ours of it hangs on its attribute `delegated`.
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from .guard import guard
 from .messages import RequestValues, ResponseValues
 from .recorder import Operation, Recorder
 from .suppression import is_suppressed
-from .tracer import OWN_SPAN, SPAN_KEY
+from .tracer import OWN_SPAN, SPAN_KEY, RecordedSpan
 
 #: What is known of a span before and after, and the attributes that are not known: those may be content, and are kept
 #: only where content is.
@@ -35,6 +36,8 @@ Translate = Callable[[str, Mapping[str, Any]], Translated]
 
 #: Attributes that are kept of one span before it is translated. Instrumentors make several of each message.
 MAX_ATTRIBUTES = 20_000
+#: Attributes that are kept of one span though nobody knows what they are: there is room for ours beside them.
+MAX_UNKNOWN = 64
 #: Names of spans and events that can hardly be a sentence.
 _WORD = re.compile(r"[\w.:/-]{1,64}", re.ASCII)
 
@@ -145,7 +148,7 @@ class DelegatedSpan(trace.Span):
         self._claim = usage.Claim(context)
         self._owner = usage.owner(context)
         self._is_ended = False
-        request, _ = self._translated()
+        request, _, _ = self._translated()
         recorder = self._recorder
         self._operation = cast(
             Operation,  # it owns no model calls, and contributes to none by itself
@@ -271,11 +274,15 @@ class DelegatedSpan(trace.Span):
 
     def _told(self) -> ResponseValues:
         """Writes what is known now of the beginning, and the tokens; returns what is known of the end."""
-        request, response = self._translated()
+        request, response, rest = self._translated()
         operation, span = self._operation, self._operation.span
         operation.kind = kind = request.get("operation", "")
         span.update_name(semconv.span_name(kind, request))
+        if type(span) is RecordedSpan and self.kind is SpanKind.INTERNAL:
+            span.kind = semconv.span_kind(kind)  # some say nothing of it
         self._recorder.add(operation, request)
+        kept = self._recorder.policy.attributes(dict(itertools.islice(rest.items(), MAX_UNKNOWN)))
+        span.set_attributes({key: value for key, value in kept.items() if value is not None})
         told = response.pop("usage", None)
         if told is not None and kind in semconv.MODEL_OPERATIONS and self._claim.tell():
             if self._owner is not None and self._owner.is_open:
@@ -284,22 +291,19 @@ class DelegatedSpan(trace.Span):
                 span.set_attributes(semconv.usage_attributes(told))
         return response
 
-    def _translated(self) -> tuple[RequestValues, ResponseValues]:
+    def _translated(self) -> Translated:
         recorder, attributes = self._recorder, dict(self.attributes)
         try:
             request, response, rest = self._tracer.provider.translate(self.name, attributes)
         except Exception as error:  # noqa: BLE001 (a plugin's code)
             guard.report(f"{recorder.name}: translation", error)
             request, response, rest = {}, {}, attributes
-        kept = recorder.policy.attributes(rest)
-        request = {
-            **request,
-            "attributes": {**kept, **request.get("attributes", {}), semconv.INSTRUMENTOR: self._tracer.instrumentor},
-        }
+        facts = {**request.get("attributes", {}), semconv.INSTRUMENTOR: self._tracer.instrumentor}
+        request = {**request, "attributes": facts}
         if not request.get("operation"):
             # A span that is none of the conventions' has the name that the instrumentor gave it.
             request["name"] = self._kept(request.get("name") or self.name) or recorder.name
-        return request, response
+        return request, response, rest
 
     def _kept(self, name: str) -> str:
         """A name as the policy allows it: without content, what can hardly be a sentence."""

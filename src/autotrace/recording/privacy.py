@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from ..setting_values import Capture
-from .encoding import HIDDEN, Text, plain, plain_json, readable, to_json
+from .encoding import HIDDEN, Text, plain, plain_json, readable, scalar, to_json
 from .guard import guard
 from .messages import Message, Part, Piece, ToolCall
 
@@ -137,7 +137,7 @@ class Policy:
             return self.text(without_media(readable(value)))
         if isinstance(value, bool | int | float):
             return value
-        return scrubbed(value, self.text)
+        return scalar(scrubbed(value, self.text))
 
     def error(self, error: BaseException) -> str:
         """What may be told of an error's message: nothing when content is off; never a key."""
