@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry.trace import TracerProvider
@@ -150,17 +151,21 @@ class Delegation:
 
     def switch_off(self) -> None:
         """Switches it off, if it was us who switched it on; what it starts yet is no span."""
+        with guard(f"{self._name}: switching off {self._chosen.distribution}"):
+            self._undo()
+
+    def _undo(self) -> None:
         if self.provider is not None:
             self.provider.is_on = False
         instrumentor, self._instrumentor = self._instrumentor, None
-        # One that failed in the middle takes no call, and what it has wrapped makes no spans.
+        # OpenTelemetry's log complains of one that is not on.
         if instrumentor is not None and getattr(instrumentor, "is_instrumented_by_opentelemetry", True):
-            with guard(f"{self._name}: switching off {self._chosen.distribution}"):
-                instrumentor.uninstrument()
+            instrumentor.uninstrument()
 
     def _fail(self, error: BaseException) -> None:
         self.problem = f"{self._chosen.distribution}: {type(error).__name__} at {position(error)}: {error}"
-        self.switch_off()
+        with suppress(Exception):  # it failed in the middle: what it has wrapped by then makes no spans
+            self._undo()
         if isinstance(error, SystemExit):
             error = RuntimeError(f"{self._chosen.distribution} left with SystemExit")
         guard.report(f"{self._name}: {self._chosen.distribution}", error)

@@ -28,7 +28,9 @@ GROUP = "autotrace"
 #: Why a plugin is off that any module wakes.
 OPTIONAL = 'off unless it is named: autotrace.autolog("{name}", disable=False)'
 #: What the host itself imports when it wakes a plugin.
-NEEDED = frozenset({"opentelemetry", "wrapt", "pluggy", "packaging", "orjson", "tomli", "typing_extensions"})
+NEEDED = frozenset(
+    {"autotrace", "opentelemetry", "wrapt", "pluggy", "packaging", "orjson", "tomli", "typing_extensions"}
+)
 #: The toggle of context in threads, which is no plugin.
 THREADING = "threading"
 #: The toggle of the program's own spans.

@@ -97,10 +97,14 @@ def is_imported(name: str) -> bool:
 
 
 def is_executing(names: frozenset[str]) -> bool:
-    """Whether one of these top-level packages, or a watched part of one, is being executed."""
+    """Whether a module of one of these top-level packages is being executed."""
     if any(name.partition(".")[0] in names for name in list(_executing)):
         return True
-    return any(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False) for name in names)
+    return any(
+        getattr(getattr(module, "__spec__", None), "_initializing", False)
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in names and not _is_lazy(module)
+    )
 
 
 def _is_lazy(module: object) -> bool:
