@@ -30,11 +30,16 @@ def tree(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return found
 
 
-def elements(holder: Mapping[str, Any], name: str = VALUE) -> Iterator[Any]:
+def elements(holder: Any, name: str = VALUE) -> Iterator[Any]:
     """The elements of a list, in order, that `tree` holds by their numbers: of `holder[name]`, or of `holder`."""
-    found = holder.get(name) if name else holder
+    found = at(holder, name) if name else holder
     if isinstance(found, Mapping):
         yield from (found[key] for key in sorted((key for key in found if key.isdigit()), key=int))
+
+
+def listed(value: Any) -> list[Any]:
+    """A list as it is; nothing as no element; anything else as the only one."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def at(holder: Any, *path: str) -> Any:

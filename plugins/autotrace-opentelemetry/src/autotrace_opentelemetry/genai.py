@@ -7,7 +7,7 @@ from typing import Any
 
 from autotrace import Message, Part, RequestValues, ResponseValues, ToolCall, Usage
 
-from .flattened import at, elements, parsed, text, tree
+from .flattened import at, elements, listed, parsed, text, tree
 from .parameters import NAMES, parameters
 
 OPERATION = "gen_ai.operation.name"
@@ -120,7 +120,9 @@ def _messages(left: dict[str, Any], request: RequestValues, response: ResponseVa
     instructions = parsed(left.pop("gen_ai.system_instructions", None))
     tools = parsed(left.pop("gen_ai.tool.definitions", None))
     functions = [
-        {**one, "parameters": parsed(one.get("parameters"))} for one in elements(tree(left, "llm.request.functions"))
+        {**one, "parameters": parsed(one.get("parameters"))}
+        for one in elements(tree(left, "llm.request.functions"))
+        if isinstance(one, Mapping)
     ]
     if said:
         request["input"] = said
@@ -168,7 +170,7 @@ def messages(found: Any) -> list[Message]:
     return [
         Message(
             text(one, "role") or "user",
-            tuple(_part(part) for part in at(one, "parts") or ()),
+            tuple(_part(part) for part in listed(at(one, "parts"))),
             text(one, "name"),
             text(one, "finish_reason"),
         )
