@@ -35,7 +35,7 @@ import collecting
 autotrace.autolog(tracer_provider=collecting.provider)
 {calls}
 rows = [dataclasses.asdict(status) for status in activation.active().host.statuses()]
-ours = ("openai", "langchain", "llama_index")
+ours = ("openai", "langchain", "llama_index", "opentelemetry")
 print(json.dumps([collecting.names(), [row for row in rows if row["name"] not in ours]]))
 """
 
@@ -381,7 +381,7 @@ def test_wake_installed(python: Interpreter, site: Site) -> None:
     rows = python.json("""
         import json, sys
         from autotrace.activation import plugin_statuses
-        ours = ("openai", "langchain", "llama_index")
+        ours = ("openai", "langchain", "llama_index", "opentelemetry")
         print(json.dumps([[row.name, row.state] for row in plugin_statuses() if row.name not in ours]))
     """)
     assert rows == [["acme", "active"], ["acme.client", "failed"], ["far", "waiting"], ["grumpy", "waiting"]]

@@ -25,7 +25,7 @@ VENDORS = {
     "openinference": "openinference-instrumentation-groq",
     "openllmetry": "opentelemetry-instrumentation-groq",
 }
-REQUIRED = "AUTOTRACE_TEST_BRIDGE"
+REQUIRED = "BRIDGE_IS_INSTALLED"
 
 PROGRAM = """
 import asyncio, gc, json, logging, os, sys
