@@ -34,7 +34,7 @@ class Activation:
     """The one active composition of settings, delivery and host in this process."""
 
     def __init__(self) -> None:
-        self.host = Host(self.config, self.provider)
+        self.host = Host(self.config, self.provider, self.glance)
         self.arguments: dict[str, Any] = {}
         self.framework_arguments: dict[str, dict[str, Any]] = {}
         self.given_provider: TracerProvider | None = None
@@ -60,6 +60,12 @@ class Activation:
             for problem in self._config.problems:
                 guard.tell(problem)
         return self._config
+
+    def glance(self) -> Config:
+        """The settings as they are now, before any traced framework is there to make them count."""
+        from .config import load
+
+        return self._config or load(self.arguments, self.framework_arguments)
 
     def provider(self) -> TracerProvider:
         """Where spans come from: the app's own provider where it gave one, else a private one."""

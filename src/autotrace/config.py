@@ -172,6 +172,11 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+def is_named(framework: str) -> bool:
+    """Whether the environment says of one framework whether it is switched off: quickly, and now."""
+    return PREFIX + _start(framework) + "DISABLE" in os.environ
+
+
 def load(
     arguments: Mapping[str, Any] | None = None,
     framework_arguments: Mapping[str, Mapping[str, Any]] | None = None,

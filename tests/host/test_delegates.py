@@ -152,6 +152,22 @@ def test_whatever_comes_first(report: Any, python: Interpreter, first: str) -> N
     assert found.log == []
 
 
+@pytest.mark.parametrize("source", ["environment", "call"])
+def test_settings_that_come_later(report: Any, source: str) -> None:
+    """What a program sets between its first import and that of the framework (by a .env file, say) counts."""
+    on = 'os.environ["AUTOTRACE_ANY_DISABLE"] = "false"' if source == "environment" else ON
+    found = report(
+        f"""
+        {SEARCH}
+        autotrace.flush()
+        assert "hi" not in repr([span.attributes for span in collecting.finished])
+        """.replace("\nassert acme", "\n        assert acme"),
+        before=f'import os, wrapt\n{on}\nimport orjson\nos.environ["AUTOTRACE_CAPTURE_CONTENT"] = "off"',
+    )
+    assert found.names == ["retrieval"]
+    assert found.log == []
+
+
 def test_it_stays_on(report: Any) -> None:
     """What switches everything on leaves on what was switched on by name."""
     assert report(before=f"{ON}\nautotrace.autolog(disable=False)").names == ["retrieval"]

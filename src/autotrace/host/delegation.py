@@ -106,12 +106,12 @@ class Delegation:
         usable = [one for one in self._delegates if one is not self._chosen and not one.skipped]
         return [f"{one.distribution} is not used: the setting {SETTING} = {one.vendor} does" for one in usable]
 
-    def state(self, is_on: bool, is_optional: bool) -> tuple[State, str]:
+    def state(self, is_wanted: bool, is_optional: bool) -> tuple[State, str]:
         """What became of it, and why."""
         chosen, requirement = self._chosen, self.requirement
         if chosen.skipped:
             return "disabled", chosen.skipped
-        if not is_on:
+        if not is_wanted:
             how = f'off unless it is named: autotrace.autolog("{self._name}", disable=False)'
             return "disabled", how if is_optional else "switched off by the settings"
         if requirement.name and requirement.installed is None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .instrumentation import Instrumentation
     from .plugins import InstalledPlugin
     from .status import PluginStatus
+    from .tracing import TracedFramework
 
 GROUP = "autotrace"
 #: Why a plugin is off that any module wakes.
@@ -47,10 +48,17 @@ class Host:
     Args:
         config: The settings in force.
         provider: Where spans come from; called when the first plugin wakes.
+        glance: The settings as they are at this moment: a program may set more before it imports a framework.
     """
 
-    def __init__(self, config: Callable[[], Config], provider: Callable[[], TracerProvider]) -> None:
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        provider: Callable[[], TracerProvider],
+        glance: Callable[[], Config] | None = None,
+    ) -> None:
         self._config = config
+        self._glance = glance if glance is not None else config
         self._provider = provider
         self._plugins: list[InstalledPlugin] | None = None
         self._is_discovered = False
@@ -58,6 +66,8 @@ class Host:
         #: By the module that wakes it: the plugin of each framework.
         self._watched: dict[str, InstalledPlugin] = {}
         self._finder = imports.Finder(self.is_watched, self.imported)
+        #: Plugins that any module wakes, and that nobody has switched on yet.
+        self._optional: list[InstalledPlugin] = []
         self._manager: Any = None
         self.redactors: list[Any] = []
 
@@ -82,6 +92,8 @@ class Host:
                 return False
             with guard("discovery of plugins"):
                 self.discover()
+        elif self._optional and "." not in name:
+            self._watch_named()
         return any(plugin.concerns(name) for plugin in self._watched.values())
 
     def imported(self, name: str) -> None:
@@ -92,6 +104,8 @@ class Host:
             if name == plugin.module or (is_part and imports.is_imported(plugin.module)):
                 self.wake(plugin)
             for traced in plugin.frameworks:
+                if plugin.is_optional and name in traced.modules and not traced.is_on:
+                    self._switch(traced)
                 traced.imported(name)
         self._wake_optional()
 
@@ -128,18 +142,26 @@ class Host:
 
     def _watch_optional(self) -> None:
         """Leaves those plugins alone that any module wakes, but for those that the user has switched on by name."""
-        from .plugins import ANY
-
+        self._optional = []
         for plugin in self._plugins or ():
-            if plugin.module != ANY:
+            if not plugin.is_optional:
                 continue
-            key = f"{ANY} {plugin.distribution}"  # several may be installed: they trace different frameworks
-            if plugin.is_loaded or self._config().is_asked_for(plugin.name):
+            key = f"* {plugin.distribution}"  # several may be installed: they trace different frameworks
+            if plugin.is_loaded or self._glance().is_asked_for(plugin.name):
                 self._watched[key] = plugin
                 plugin.state = "waiting" if plugin.state == "disabled" else plugin.state
             else:
                 self._watched.pop(key, None)
+                self._optional.append(plugin)
                 plugin.state, plugin.reason = "disabled", OPTIONAL.format(name=plugin.name)
+
+    def _watch_named(self) -> None:
+        """Looks again at the settings, where the program has put a word for one of those into the environment."""
+        from ..config import is_named
+
+        if any(is_named(plugin.name) for plugin in self._optional):
+            with guard("settings"):
+                self._watch_optional()
 
     def _wake_optional(self, again: bool = False) -> None:
         """Wakes the plugins that any module wakes; not while what the host needs for that is half imported."""
@@ -156,8 +178,10 @@ class Host:
                 self._try(load, plugin.module)
         for plugin in self.discover():
             for traced in plugin.frameworks:
-                if traced.is_on and traced.delegation is not None and traced.delegation.is_usable:
-                    self._try(load, traced.delegation.chosen.module)
+                delegation = traced.delegation
+                if delegation is None or not delegation.is_usable or _is_off(self._config(), traced.instrumentation):
+                    continue
+                self._try(load, delegation.chosen.module)
 
     def _try(self, load: Callable[[str], object], module: str) -> None:
         if module not in sys.modules:
@@ -172,7 +196,8 @@ class Host:
             plugin.fail(error)
 
     def _wake(self, plugin: InstalledPlugin) -> None:
-        config = self._config()
+        # The settings count from the first framework on, and one of an optional plugin's may be far away.
+        config = self._glance() if plugin.is_optional else self._config()
         if config.is_disabled(plugin.name, plugin.module):
             self._switch_off(plugin)
             return
@@ -187,13 +212,20 @@ class Host:
             plugin.load(self._register, self.redactors)
             self._tell_unclaimed(config)
         plugin.state, plugin.reason = "active", ""
-        self._follow_threads(not config.is_disabled(THREADING))
         for traced in plugin.frameworks:
-            if _is_off(config, traced.instrumentation):
-                traced.switch_off()
-            else:
-                for problem in traced.switch_on(config, self._provider()):
-                    guard.tell(problem)
+            if not plugin.is_optional or traced.is_on or any(map(imports.is_imported, traced.modules)):
+                self._switch(traced)
+
+    def _switch(self, traced: TracedFramework) -> None:
+        """Switches a framework on or off, as the settings want it."""
+        config = self._config()
+        self._follow_threads(not config.is_disabled(THREADING))
+        traced.is_wanted = not _is_off(config, traced.instrumentation)
+        if not traced.is_wanted:
+            traced.switch_off()
+            return
+        for problem in traced.switch_on(config, self._provider()):
+            guard.tell(problem)
 
     def _tell_unclaimed(self, config: Config) -> None:
         """Tells of settings that belong to nobody, once every plugin that may own them has been loaded."""
@@ -253,6 +285,9 @@ class Host:
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""
+        for plugin in self.discover():
+            for traced in plugin.frameworks:
+                traced.is_wanted = not _is_off(self._config(), traced.instrumentation)
         # A plugin that several modules wake is shown once: as that of the one that has woken it.
         shown: dict[tuple[str, str], InstalledPlugin] = {}
         for plugin in self.discover():

@@ -62,6 +62,11 @@ class InstalledPlugin:
         package = self.module.partition(".")[0].replace("_", "-").lower()
         return self.distribution.replace("_", "-").lower() == f"autotrace-{package}"
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether any module wakes it, once the user has switched it on by name."""
+        return self.module == ANY
+
     def names(self) -> set[str]:
         """Every name by which it can be switched off."""
         return {self.name, self.module, *(traced.instrumentation.name for traced in self.frameworks)}
@@ -69,7 +74,7 @@ class InstalledPlugin:
     def concerns(self, module: str) -> bool:
         """Whether the import of `module` matters. Until the plugin is loaded, any part of its framework may."""
         if not self.is_loaded:
-            if self.module == ANY:
+            if self.is_optional:
                 return is_third_party(module.partition(".")[0])
             return module == self.module or module.startswith(self.module + ".")
         return module == self.module or any(module in traced.modules for traced in self.frameworks)
@@ -157,7 +162,7 @@ class InstalledPlugin:
         requirement = self.requirement()
         rows = []
         known: list[TracedFramework | None] = [*self.frameworks] or [None]
-        if self.module == ANY and self.state != "active":
+        if self.is_optional and self.state != "active":
             known = [None]  # which frameworks there would be matters to nobody
         for traced in known:
             state, reason = self.state, self.reason
@@ -186,7 +191,7 @@ class InstalledPlugin:
     def _delegated(self, traced: TracedFramework, delegation: Delegation) -> PluginStatus:
         """The row of a framework that another project's instrumentor traces."""
         requirement = delegation.requirement
-        state, reason = delegation.state(traced.is_on, traced.instrumentation.is_optional)
+        state, reason = delegation.state(traced.is_wanted, traced.instrumentation.is_optional)
         distribution = delegation.chosen.distribution or self.distribution
         return PluginStatus(
             traced.instrumentation.name,
@@ -203,7 +208,7 @@ class InstalledPlugin:
     def _why(self, state: State) -> str:
         if state != "waiting":
             return ""
-        if self.module == ANY:
+        if self.is_optional:
             return "no module has been imported that could wake it"
         requirement = self.requirement()
         if requirement is not None and self.framework_version() is None:
@@ -234,7 +239,7 @@ def installed(group: str) -> tuple[list[InstalledPlugin], dict[str, InstalledPlu
     plugins = sorted(found.values(), key=lambda plugin: (plugin.module, not plugin.is_by_right, plugin.distribution))
     chosen: dict[str, InstalledPlugin] = {}
     for plugin in plugins:
-        if plugin.module == ANY:
+        if plugin.is_optional:
             continue
         winner = chosen.setdefault(plugin.module, plugin)
         if winner is not plugin:

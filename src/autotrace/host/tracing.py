@@ -42,6 +42,7 @@ class TracedFramework:
 
     Attributes:
         modules: Modules that it patches, when they are imported or reloaded.
+        is_wanted: Whether the settings want it on, when they were last looked at.
         delegation: What traces it in place of patches, where that is another project's.
     """
 
@@ -57,6 +58,7 @@ class TracedFramework:
         self.modules = frozenset(target.module for target in (*self._targets, *delegates))
         self.delegation = Delegation(instrumentation.name, delegates) if delegates else None
         self.is_on = False
+        self.is_wanted = True
         self.missing: list[str] = []
         self._version = version
         self._redactors = redactors
