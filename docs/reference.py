@@ -31,7 +31,7 @@ added at the end, with a default. A hook may be implemented with fewer arguments
 #: In the order in which an author meets them.
 NAMES = (
     *("Instrumentation", "Patch", "Call", "RequestValues", "ResponseValues", "Message", "Part", "ToolCall", "Usage"),
-    *("Document", "StreamClass", "Event", "Amendment"),
+    *("Document", "StreamClass", "Event", "Amendment", "Delegate"),
     *("RunStart", "RunEnd", "Run", "Ended", "Boundary", "RunContext"),
 )
 MODULES = ("read", "stainless")

@@ -34,7 +34,7 @@ class Activation:
     """The one active composition of settings, delivery and host in this process."""
 
     def __init__(self) -> None:
-        self.host = Host(self.config, self.provider, self._glance)
+        self.host = Host(self.config, self.provider, self.glance)
         self.arguments: dict[str, Any] = {}
         self.framework_arguments: dict[str, dict[str, Any]] = {}
         self.given_provider: TracerProvider | None = None
@@ -61,13 +61,11 @@ class Activation:
                 guard.tell(problem)
         return self._config
 
-    def _glance(self) -> Config:
-        """The settings as they are now. They are not in force yet: a program may set variables until it traces."""
-        if self._config is not None:
-            return self._config
+    def glance(self) -> Config:
+        """The settings as they are now, before any traced framework is there to make them count."""
         from .config import load
 
-        return load(self.arguments, self.framework_arguments)
+        return self._config or load(self.arguments, self.framework_arguments)
 
     def provider(self) -> TracerProvider:
         """Where spans come from: the app's own provider where it gave one, else a private one."""
@@ -111,9 +109,10 @@ class Activation:
         """
         if framework is None:
             merged, frameworks = {**self.arguments, **arguments}, self.framework_arguments
-            if "disable" in arguments:  # the last word on everything
+            if "disable" in arguments:  # the last word on everything; what is off by itself stays on where it was
+                kept = False if arguments["disable"] == "" else None
                 frameworks = {
-                    name: {key: value for key, value in given.items() if key != "disable"}
+                    name: {key: value for key, value in given.items() if key != "disable" or value is kept}
                     for name, given in frameworks.items()
                 }
         else:

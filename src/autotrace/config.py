@@ -96,6 +96,10 @@ class Config:
             return is_among
         return setting_values.flag(own.value)
 
+    def is_asked_for(self, *names: str) -> bool:
+        """Whether what goes by these names is switched on by one of them: for what is off otherwise."""
+        return not self.is_disabled(*names) and any("disable" in self._settings_of(name) for name in names)
+
     def framework(self, name: str) -> FrameworkConfig:
         """The settings of one framework."""
         found = self._settings_of(name)
@@ -184,6 +188,11 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "plugins": setting_values.modules,
     "strict": setting_values.flag,
 }
+
+
+def is_named(framework: str) -> bool:
+    """Whether the environment says of one framework whether it is switched off: quickly, and now."""
+    return PREFIX + _start(framework) + "DISABLE" in os.environ
 
 
 def load(

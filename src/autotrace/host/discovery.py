@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 
     from ..config import Config
     from .candidates import Candidates
+    from .instrumentation import Instrumentation
     from .patching import AppliedPatch
     from .plugins import InstalledPlugin
     from .status import PluginStatus
+    from .tracing import TracedFramework
 
 GROUP = "autotrace"
+#: Why a plugin is off that any module wakes.
+OPTIONAL = 'off unless it is named: autotrace.autolog("{name}", disable=False)'
+#: What the host itself imports when it wakes a plugin.
+NEEDED = frozenset(
+    {"autotrace", "opentelemetry", "wrapt", "pluggy", "packaging", "orjson", "tomli", "typing_extensions"}
+)
 #: The toggle of context in threads, which is no plugin.
 THREADING = "threading"
 #: The toggle of the program's own spans.
@@ -43,7 +51,7 @@ class Host:
     Args:
         config: The settings in force.
         provider: Where spans come from; called when the first plugin wakes.
-        glance: The settings as they are at that moment, without taking them into force; `config` when None.
+        glance: The settings as they are at this moment: a program may set more before it imports a framework.
     """
 
     def __init__(
@@ -53,8 +61,8 @@ class Host:
         glance: Callable[[], Config] | None = None,
     ) -> None:
         self._config = config
-        self._provider = provider
         self._glance = glance or config
+        self._provider = provider
         self._plugins: list[InstalledPlugin] | None = None
         self._is_discovered = False
         self._discovery = threading.RLock()
@@ -67,6 +75,9 @@ class Host:
         self._is_loading_local = False
         self._finder = imports.Finder(self.is_watched, self.imported)
         self._registered: list[Any] = []
+        #: Plugins that any module wakes, and that nobody has switched on yet.
+        self._optional: list[InstalledPlugin] = []
+        self._manager: Any = None
         self.redactors: list[Any] = []
 
     def activate(self) -> None:
@@ -90,6 +101,8 @@ class Host:
                 return False
             with guard("discovery of plugins"):
                 self.discover()
+        if self._optional and "." not in name:
+            self._watch_named()
         if self._awaited is not None:
             # Not now, in the midst of this import: a plugin that imports the same module would have it executed twice.
             if imports.is_third_party(name) and not imports.is_executing(self._awaited):
@@ -106,7 +119,10 @@ class Host:
                 self.wake(candidates)
             for plugin in candidates:
                 for traced in plugin.frameworks:
+                    if plugin.is_optional and name in traced.modules and not traced.is_on:
+                        self._switch(traced)
                     traced.imported(name)
+        self._wake_optional()
 
     def discover(self) -> list[InstalledPlugin]:
         """The installed plugins, by their entry points; nothing of theirs is imported."""
@@ -122,6 +138,7 @@ class Host:
                         self._plugins, self._watched = installed(GROUP)
                         if self._local_names(self._glance()):
                             self._awaited = ""
+                        self._watch_optional()
                         self._is_discovered = True
                     except BaseException:  # in the middle of an import that it needs itself, perhaps
                         self._plugins = None
@@ -135,6 +152,8 @@ class Host:
         """Wakes the plugins whose frameworks have been imported already, and applies changed settings."""
         self.discover()
         self.load_local()
+        self._watch_optional()
+        self._wake_optional(again=True)
         for candidates in list(self._watched.values()):
             if any(self._is_imported(module) for plugin in candidates for module in plugin.waking_modules):
                 self.wake(candidates)
@@ -192,14 +211,56 @@ class Host:
         if any(self._is_imported(module) for module in plugin.waking_modules):
             self.wake(candidates)
 
+    def _watch_optional(self) -> None:
+        """Leaves those plugins alone that any module wakes, but for those that the user has switched on by name."""
+        from .candidates import Candidates
+
+        self._optional = []
+        for plugin in self._plugins or ():
+            if not plugin.is_optional:
+                continue
+            key = f"* {plugin.distribution}"  # several may be installed: they trace different frameworks
+            if plugin.is_loaded or self._glance().is_asked_for(plugin.name):
+                self._watched.setdefault(key, Candidates([plugin]))
+                plugin.state = "waiting" if plugin.state == "disabled" else plugin.state
+            else:
+                self._watched.pop(key, None)
+                self._optional.append(plugin)
+                plugin.state, plugin.reason = "disabled", OPTIONAL.format(name=plugin.name)
+
+    def _watch_named(self) -> None:
+        """Looks again at the settings, where the program has put a word for one of those into the environment."""
+        from ..config import is_named
+
+        if any(is_named(plugin.name) for plugin in self._optional):
+            with guard("settings"):
+                self._watch_optional()
+
+    def _wake_optional(self, again: bool = False) -> None:
+        """Wakes the plugins that any module wakes; not while what the host needs for that is half imported."""
+        optional = [candidates for key, candidates in self._watched.items() if key[0] == "*"]
+        waiting = [one for one in optional if again or not all(plugin.is_loaded for plugin in one)]
+        if waiting and not imports.is_any_executing(NEEDED) and imports.third_party_modules():
+            for candidates in waiting:
+                self.wake(candidates)
+
     def wake_installed(self, load: Callable[[str], object]) -> None:
         """Imports each plugin's framework, where it is installed, so that every plugin shows what it can do."""
         for plugin in self.discover():
             for module in sorted(plugin.waking_modules) if plugin.is_usable else ():
-                top = module.partition(".")[0]
-                if module not in sys.modules and PathFinder.find_spec(top) is not None:
-                    with guard(f"import of {module}"), suppress(SystemExit):
-                        _import(load, module)
+                if PathFinder.find_spec(module.partition(".")[0]) is not None:
+                    self._try(load, module)
+        for plugin in self.discover():
+            for traced in plugin.frameworks:
+                delegation = traced.delegation
+                if delegation is None or not delegation.is_usable or _is_off(self._config(), traced.instrumentation):
+                    continue
+                self._try(load, delegation.chosen.module)
+
+    def _try(self, load: Callable[[str], object], module: str) -> None:
+        if module not in sys.modules:
+            with guard(f"import of {module}"), suppress(SystemExit):
+                _import(load, module)
 
     def wake(self, candidates: Candidates) -> None:
         """Loads a framework's plugin and switches on what it offers, as far as the settings want it.
@@ -221,7 +282,8 @@ class Host:
         candidates.explain(config)
 
     def _wake(self, plugin: InstalledPlugin) -> None:
-        config = self._config()
+        # The settings count from the first framework on, and one of an optional plugin's may be far away.
+        config = self._glance() if plugin.is_optional else self._config()
         if config.is_disabled(plugin.name, plugin.module):
             self._switch_off(plugin)
             return
@@ -234,18 +296,34 @@ class Host:
             return
         if not plugin.is_loaded:
             plugin.load(self._register, self.redactors)
-        known = {name for candidates in list(self._watched.values()) for name in candidates.names()}
-        if self._awaited is None:  # else there are plugins to come
+        self._tell_unclaimed(config)
+        plugin.state, plugin.reason = "active", ""
+        for traced in plugin.frameworks:
+            if not plugin.is_optional or traced.is_on or any(map(imports.is_imported, traced.modules)):
+                self._switch(traced)
+
+    def _switch(self, traced: TracedFramework) -> None:
+        """Switches a framework on or off, as the settings want it."""
+        config = self._config()
+        self._follow_threads(not config.is_disabled(THREADING))
+        traced.is_wanted = not _is_off(config, traced.instrumentation)
+        if not traced.is_wanted:
+            traced.switch_off()
+            return
+        for problem in traced.switch_on(config, self._provider()):
+            guard.tell(problem)
+
+    def _tell_unclaimed(self, config: Config) -> None:
+        """Tells of settings that belong to nobody, once every plugin that may own them has been loaded."""
+        if self._awaited is None and not self._is_incomplete():
+            known = {name for installed in self.discover() for name in installed.names()}
             for problem in config.unclaimed(known | {THREADING, OWN}):
                 guard.tell(problem)
-        plugin.state, plugin.reason = "active", ""
-        self._follow_threads(not config.is_disabled(THREADING))
-        for traced in plugin.frameworks:
-            if config.framework(traced.instrumentation.name).disabled:
-                traced.switch_off()
-            else:
-                for problem in traced.switch_on(config, self._provider()):
-                    guard.tell(problem)
+
+    def _is_incomplete(self) -> bool:
+        """Whether a plugin whose frameworks only it can name is yet to be loaded."""
+        optional = [candidates for key, candidates in self._watched.items() if key[0] == "*"]
+        return any(not plugin.is_loaded for candidates in optional for plugin in candidates)
 
     def _switch_off(self, plugin: InstalledPlugin) -> None:
         for traced in plugin.frameworks:
@@ -291,10 +369,13 @@ class Host:
     def knows(self, framework: str) -> bool:
         """Whether an installed plugin goes by this name."""
         known = {name for plugin in self.discover() for name in plugin.names()} | {THREADING, OWN}
-        return framework.lower() in {name.lower() for name in known}
+        return framework.lower() in {name.lower() for name in known} or self._is_incomplete()
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""
+        for plugin in self.discover():
+            for traced in plugin.frameworks:
+                traced.is_wanted = not _is_off(self._config(), traced.instrumentation)
         # A plugin that several modules wake is shown once: as that of the one that has woken it.
         shown: dict[tuple[str, str], InstalledPlugin] = {}
         config = self._config()
@@ -326,3 +407,9 @@ def _misfit(manager: Any, module: Any, name: str, error: Exception) -> PluginErr
             problem = f"there is no hook {hook!r}; there are {', '.join(there)}"
             return PluginError(name.partition(":")[0], problem)
     return PluginError(name.partition(":")[0], str(error).splitlines()[-1])
+
+
+def _is_off(config: Config, instrumentation: Instrumentation) -> bool:
+    """Whether the settings want no spans of it; one that is optional is off unless it is named."""
+    name = instrumentation.name
+    return config.is_disabled(name) or (instrumentation.is_optional and not config.is_asked_for(name))

@@ -101,6 +101,17 @@ def is_imported(name: str) -> bool:
     return not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
+def is_any_executing(names: frozenset[str]) -> bool:
+    """Whether a module of one of these top-level packages is being executed."""
+    if any(name.partition(".")[0] in names for name in list(_executing)):
+        return True
+    return any(
+        getattr(getattr(module, "__spec__", None), "_initializing", False)
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in names and not _is_lazy(module)
+    )
+
+
 def _is_lazy(module: object) -> bool:
     lazy = getattr(sys.modules.get("importlib.util"), "_LazyModule", None)
     return lazy is not None and type(module) is lazy

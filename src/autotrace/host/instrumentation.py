@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from opentelemetry.trace import TracerProvider
+
+from ..recording.delegated import Translated, untranslated
 from ..recording.mapping import Amendment, Call
 from ..recording.messages import RequestValues, ResponseValues
 from ..recording.runs import Ended, Run
@@ -14,6 +17,7 @@ __all__ = [
     "Amendment",
     "Boundary",
     "Call",
+    "Delegate",
     "Ended",
     "Event",
     "Instrumentation",
@@ -215,6 +219,46 @@ class Boundary:
     subclasses: bool = False
 
 
+class Instrumentor(Protocol):
+    """What traces a framework by OpenTelemetry's rules. May have `is_instrumented_by_opentelemetry`, too."""
+
+    def instrument(self, *, tracer_provider: TracerProvider) -> object:
+        """Traces the framework from now on, with spans of `tracer_provider`."""
+
+    def uninstrument(self) -> object:
+        """Restores the framework's functions."""
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """Another instrumentor, by OpenTelemetry's rules, that traces the framework in place of patches.
+
+    Example:
+        >>> Delegate("acme", load=lambda: None, vendor="openinference").module
+        'acme'
+
+    Attributes:
+        module: The framework's module: when that has been imported, the instrumentor is loaded.
+        load: Imports the instrumentor and returns it.
+        translate: From a span's name and attributes to its values, and to the attributes that may be content beside
+            them. Called when the span begins, with what is known then, and when it has ended. `usage` counts on a
+            model call alone, once in a trace.
+        vendor: What the setting `instrumentor` calls it, where several delegates trace one framework: one of them is
+            used, by default the first.
+        distribution: The instrumentor's distribution, as `autotrace plugins` shows it.
+        requires: The framework's distribution and the supported range, e.g. `acme>=2,<4`.
+        skipped: Why it is not to be used; empty for one that is.
+    """
+
+    module: str
+    load: Callable[[], Instrumentor]
+    translate: Callable[[str, Mapping[str, Any]], Translated] = untranslated
+    vendor: str = ""
+    distribution: str = ""
+    requires: str = ""
+    skipped: str = ""
+
+
 @dataclass(frozen=True)
 class Instrumentation:
     """What a plugin offers for one framework.
@@ -231,7 +275,9 @@ class Instrumentation:
         streams: Classes of what those calls return to be iterated.
         events: Functions whose calls become events.
         runs: Functions by which the framework reports its own steps, or does their work.
+        delegates: Other instrumentors that trace the framework; one of them is used.
         is_layered: Its model calls are made of one another: only the outermost is a call.
+        is_optional: Off until the user switches it on by name.
         settings: The plugin's own settings and the values that each may have; the first is the default. An empty
             tuple admits any text.
     """
@@ -242,5 +288,7 @@ class Instrumentation:
     streams: tuple[StreamClass, ...] = ()
     events: tuple[Event, ...] = ()
     runs: tuple[RunStart | RunEnd | RunContext | Boundary, ...] = ()
+    delegates: tuple[Delegate, ...] = ()
     is_layered: bool = False
+    is_optional: bool = False
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -17,7 +17,11 @@ from .status import PluginStatus, State
 
 # Not imported before a framework is: they bring OpenTelemetry and wrapt.
 if TYPE_CHECKING:
+    from .delegation import Delegation
     from .tracing import TracedFramework
+
+#: The module of a plugin that the import of any other module wakes, once the user has switched the plugin on by name.
+ANY = "*"
 
 
 class InstalledPlugin:
@@ -83,6 +87,11 @@ class InstalledPlugin:
         module = self.module.replace("_", "-").replace(".", "-").lower()
         return f"autotrace-{module}-".startswith(self.distribution.replace("_", "-").lower() + "-")
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether any module wakes it, once the user has switched it on by name."""
+        return self.module == ANY
+
     def names(self) -> set[str]:
         """Every name by which it can be switched off."""
         return {self.name, self.module, *(traced.instrumentation.name for traced in self.frameworks)}
@@ -90,6 +99,8 @@ class InstalledPlugin:
     def concerns(self, module: str) -> bool:
         """Whether the import of `module` matters. Until the plugin is loaded, any part of its framework may."""
         if not self.is_loaded:
+            if self.is_optional:
+                return imports.is_third_party(module.partition(".")[0])
             return module == self.module or module.startswith(self.module + ".")
         return module == self.module or any(module in traced.modules for traced in self.frameworks)
 
@@ -179,9 +190,14 @@ class InstalledPlugin:
         requirement = self.requirements.framework
         rows = []
         known: list[TracedFramework | None] = [*self.frameworks] or [None]
+        if self.is_optional and self.state != "active":
+            known = [None]  # which frameworks there would be matters to nobody
         for traced in known:
             state, reason = self.state, self.reason
             warnings = [*self.remarks, *self._misfit()]
+            if traced is not None and traced.delegation is not None and state == "active":
+                rows.append(self._delegated(traced, traced.delegation))
+                continue
             if traced is not None and state == "active":
                 state = "active" if traced.is_on else "disabled"
                 warnings += [*traced.missing, *(f"also wrapped by {name}" for name in traced.others)]
@@ -190,7 +206,7 @@ class InstalledPlugin:
                     traced.instrumentation.name if traced is not None else self.name,
                     self.distribution,
                     self.version,
-                    requirement.name if requirement is not None else "" if self.is_local else self.module,
+                    requirement.name if requirement is not None else self._framework,
                     self.requirements.framework_version(),
                     str(requirement.specifier) if requirement is not None else "",
                     state,
@@ -201,17 +217,51 @@ class InstalledPlugin:
             )
         return rows
 
+    @property
+    def _framework(self) -> str:
+        """What stands for the framework's distribution where the metadata do not say."""
+        return "" if self.is_local or self.is_optional else self.module
+
     def _misfit(self) -> list[str]:
         if self.requirements.fits_core() or self.requirements.wants_newer_core():
             return []
         return [f"it was made for {self.requirements.core()}; {CORE} {__version__} is installed"]
 
+    def _delegated(self, traced: TracedFramework, delegation: Delegation) -> PluginStatus:
+        """The row of a framework that another project's instrumentor traces."""
+        requirement = delegation.requirement
+        state, reason = delegation.state(traced.is_wanted, traced.instrumentation.is_optional)
+        distribution = delegation.chosen.distribution or self.distribution
+        return PluginStatus(
+            traced.instrumentation.name,
+            distribution,
+            version_of(distribution) or "",
+            requirement.name or delegation.chosen.module,
+            requirement.installed,
+            requirement.specifier,
+            state,
+            reason,
+            warnings=delegation.others if state in ("active", "waiting") else [],
+        )
+
     def _why(self, state: State) -> str:
         if state != "waiting":
             return ""
+        if self.is_optional:
+            return "no module has been imported that could wake it"
         if self.requirements.framework is not None and self.requirements.framework_version() is None:
             return f"{self.requirements.framework.name} is not installed"
         return f"{', '.join(sorted(self.waking_modules))} has not been imported"
+
+
+def version_of(distribution: str) -> str | None:
+    """The installed version of a distribution; None when it is not installed."""
+    from importlib import metadata
+
+    try:
+        return str(metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return None
 
 
 #: Errors about names of the public API.
@@ -244,6 +294,8 @@ def installed(group: str) -> tuple[list[InstalledPlugin], dict[str, Candidates]]
     plugins = sorted(found.values(), key=lambda plugin: (plugin.module, not plugin.is_by_right, plugin.distribution))
     watched: dict[str, Candidates] = {}
     for plugin in plugins:
+        if plugin.is_optional:
+            continue
         others = dict.fromkeys(hidden.get(plugin.distribution, ()))
         plugin.remarks += [f"another version is hidden by this one: {other}" for other in others]
         if plugin.module in watched:

@@ -22,6 +22,7 @@ from ..recording.reports import EndFunction, RunFunction, StartFunction
 from ..recording.runs import Runs
 from ..recording.semconv import SCHEMA_URL
 from ..recording.streams import Pieces
+from .delegation import SETTING, Delegation
 from .imports import is_imported
 from .instrumentation import Boundary, Event, Instrumentation, Patch, RunContext, RunEnd, RunStart, StreamClass
 from .patching import AppliedPatch, MissingTarget, resolve
@@ -41,6 +42,8 @@ class TracedFramework:
 
     Attributes:
         modules: Modules that it patches, when they are imported or reloaded.
+        is_wanted: Whether the settings want it on, when they were last looked at.
+        delegation: What traces it in place of patches, where that is another project's.
     """
 
     def __init__(self, instrumentation: Instrumentation, version: str, redactors: list[Any]) -> None:
@@ -51,8 +54,11 @@ class TracedFramework:
             *instrumentation.runs,
             *instrumentation.patches,
         )
-        self.modules = frozenset(target.module for target in self._targets)
+        delegates = instrumentation.delegates
+        self.modules = frozenset(target.module for target in (*self._targets, *delegates))
+        self.delegation = Delegation(instrumentation.name, delegates) if delegates else None
         self.is_on = False
+        self.is_wanted = True
         self.missing: list[str] = []
         self._version = version
         self._redactors = redactors
@@ -90,6 +96,7 @@ class TracedFramework:
             if not self._applied:
                 self._waiting = list(self._targets)
             self._apply_waiting()
+        self._delegate()
         return problems
 
     def switch_off(self) -> None:
@@ -102,6 +109,8 @@ class TracedFramework:
         for patch in reversed(list(self._applied)):
             with guard(f"{self.instrumentation.name}: restoring {patch.label}"):
                 patch.take_off()
+        if self.delegation is not None:
+            self.delegation.switch_off()
         if self._runs is not None:
             self._runs.end_all("switched_off")
 
@@ -116,6 +125,16 @@ class TracedFramework:
                 del self._applied[patch]
         if self._waiting:
             self._apply_waiting(module)
+        self._delegate(module)
+
+    def _delegate(self, executed: str = "") -> None:
+        """Switches on what traces the framework in place of patches, if its module has been imported by now."""
+        delegation = self.delegation
+        if delegation is None or self._recorder is None or not self.is_on:
+            return
+        module = delegation.chosen.module
+        if module == executed or is_imported(module):
+            delegation.switch_on(self._recorder)
 
     def _apply_waiting(self, executed: str = "") -> None:
         """Puts on the patches whose modules have been imported by now; that of `executed` is about to end."""
@@ -141,6 +160,8 @@ class TracedFramework:
         # In place: the functions that are wrapped already hold it.
         self._settings.clear()
         self._settings.update(known)
+        if self.delegation is not None:
+            self.delegation.choose(known.get(SETTING))
         policy = Policy(settings.capture_content, config.content_limit)
         policy.redactors = self._redactors
         tracer = provider.get_tracer(f"autotrace.plugins.{self.instrumentation.name}", self._version, SCHEMA_URL)
@@ -151,6 +172,7 @@ class TracedFramework:
                 tracer,
                 policy,
                 instrumentation.provider,
+                owns_model_calls=self.delegation is None,
                 is_layered=instrumentation.is_layered,
             )
             self._runs = Runs(self._recorder)

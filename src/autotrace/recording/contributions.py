@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 class Contribution:
     """A model call inside another one: it has no span; what it learns goes to the owner (recording/usage.py)."""
 
-    __slots__ = ("_call", "_ended", "_inner", "_request", "_started", "_values", "context", "recorder", "span")
+    __slots__ = (
+        "_call",
+        "_claim",
+        "_ended",
+        "_inner",
+        "_request",
+        "_started",
+        "_values",
+        "context",
+        "recorder",
+        "span",
+    )
 
     def __init__(
         self,
@@ -33,6 +44,7 @@ class Contribution:
         self.span = call.span
         self.recorder = recorder
         self._call = call
+        self._claim = usage.claim(context)
         # A layer between the owner and the request: what the request knows counts in place of what the layer says.
         self._inner = usage.ModelCall(call.span, recorder.name) if recorder.is_layered else None
         self.context = context if self._inner is None else Context({**context, usage.KEY: self._inner})
@@ -77,6 +89,8 @@ class Contribution:
         if self._inner is not None:
             self._inner.outcome = outcome or self._call.outcome
             known = self._inner.combined(known)
+        if self._claim is not None and known.get("usage") is None:
+            self._claim.withdraw()
         if not self._call.is_open:
             # A stream that was left is closed by and by, from the outside to the inside: it has been told already.
             if self._call.outcome is None or known.get("usage") is not None:

@@ -7,7 +7,7 @@ is ours is missing there. So the innermost context that we made current is remem
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
@@ -15,7 +15,7 @@ from opentelemetry.trace import Span
 
 from . import suppression, usage
 from .labels import LABELS, TRACE
-from .tracer import ASIDE, OWN_SPAN, SPAN_KEY
+from .tracer import ASIDE, OWN_SPAN, SPAN_KEY, RecordedSpan
 
 _innermost: ContextVar[Context | None] = ContextVar("autotrace.innermost", default=None)
 _OURS = "autotrace."
@@ -55,8 +55,17 @@ def current_context() -> Context:
     context = context_api.get_current()
     innermost = _innermost.get()
     if innermost is None or innermost is context or context.get(OWN_SPAN) is innermost.get(OWN_SPAN):
+        return completed(context)
+    return completed(_completed(context, innermost))
+
+
+def completed(context: Context) -> Context:
+    """`context`, with what is ours of its span, where an instrumentor made that and knows nothing of us."""
+    holder = context.get(SPAN_KEY)
+    if holder is None or type(holder) is RecordedSpan:
         return context
-    return _completed(context, innermost)
+    delegated = getattr(holder, "delegated", None)
+    return context if delegated is None else cast(Context, delegated.within(context))
 
 
 def _completed(context: Context, innermost: Context) -> Context:

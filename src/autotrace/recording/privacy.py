@@ -11,13 +11,13 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from ..setting_values import Capture
-from .encoding import HIDDEN, Text, plain, plain_json, readable, to_json
+from .encoding import HIDDEN, Text, plain, plain_json, readable, scalar, to_json
 from .guard import guard
 from .messages import Message, Part, Piece, ToolCall
 
@@ -118,6 +118,26 @@ class Policy:
         if len(text) > ATTRIBUTE_LIMIT:
             text = plain_json(scrubbed(value, self._shorter(1000)))
         return text if len(text) <= ATTRIBUTE_LIMIT else to_json(f"<left out: {len(text)} characters>")
+
+    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """What is kept of attributes that may be content: nothing when content is off."""
+        if self.capture == "off":
+            return {}
+        return {key: self._attribute(key, value) for key, value in attributes.items() if value is not None}
+
+    def _attribute(self, key: str, value: Any) -> Any:
+        if _is_secret(key.rpartition(".")[2]):
+            return HIDDEN
+        if isinstance(value, str):
+            if value[:1] in ("{", "["):
+                try:
+                    return self.json(orjson.loads(value))
+                except ValueError:
+                    pass
+            return self.text(without_media(readable(value)))
+        if isinstance(value, bool | int | float):
+            return value
+        return scalar(scrubbed(value, self.text))
 
     def error(self, error: BaseException) -> str:
         """What may be told of an error's message: nothing when content is off; never a key."""

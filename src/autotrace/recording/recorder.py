@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from . import failures, semconv, usage
 from .contributions import Contribution
@@ -83,6 +83,7 @@ class Recorder:
         *,
         parent: Context | None = None,
         started: int | None = None,
+        kind: SpanKind | None = None,
     ) -> Operation | Contribution:
         """Starts an operation: a span, or a contribution to the model call that it lies in.
 
@@ -91,6 +92,7 @@ class Recorder:
             values: What is known so far.
             parent: The context that it lies in; the current one when None.
             started: When it started, in ns since 1970; now when None.
+            kind: Its kind, where that does not follow from `operation`.
         """
         values = values if values is not None else {}
         if type(values) is not dict or not values.keys() <= REQUEST_KEYS:
@@ -119,7 +121,7 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 (values of any shape)
             guard.report(f"{self.name}: request values", error)
             name, attributes, labels, session = operation, {semconv.OPERATION: operation}, None, None
-        kind = semconv.span_kind(operation)
+        kind = semconv.span_kind(operation) if kind is None else kind
         tracer = self.tracer
         span: Span
         if type(tracer) is LeanTracer:
@@ -129,7 +131,7 @@ class Recorder:
         inner: dict[str, object] = {**context, SPAN_KEY: span, OWN_SPAN: span}
         model_call = None
         if is_model_call:
-            inner[usage.KEY] = model_call = usage.ModelCall(span, self.name)
+            inner[usage.KEY] = model_call = usage.ModelCall(span, self.name, usage.claim(context))
         state = inner.get(TRACE)
         if not isinstance(state, TraceState):
             inner[TRACE] = TraceState(span, labels or EMPTY)
@@ -167,11 +169,12 @@ class Operation:
         span: Its OpenTelemetry span.
         context: The context in which its work should run.
         kind: Its `gen_ai.operation.name`; empty for a step that is none of the conventions'.
+        end_time: When it ended, in ns since 1970; None: when it is told so.
     """
 
     __slots__ = (
         *("__weakref__", "_key", "_model_call", "_pid", "_recorder", "_started", "_values"),
-        *("context", "kind", "span"),
+        *("context", "end_time", "kind", "span"),
     )
 
     def __init__(
@@ -184,6 +187,7 @@ class Operation:
         kind: str,
     ) -> None:
         self.kind = kind
+        self.end_time: int | None = None
         self.span = span
         self.context = context
         self._recorder = recorder
@@ -273,7 +277,7 @@ class Operation:
         except Exception as problem:  # noqa: BLE001 (values of any shape)
             guard.report(f"{self._recorder.name}: response values", problem)
         try:
-            span.end()
+            span.end(self.end_time)
         except Exception as problem:  # noqa: BLE001 (the app's own span processors)
             guard.report("a span processor", problem)
 

@@ -49,6 +49,8 @@ TAGS: Final = "autotrace.tags"
 TRACE_NAME: Final = "autotrace.trace.name"
 #: How a span ended that neither succeeded nor failed: docs/cli.md has the list.
 OUTCOME: Final = "autotrace.outcome"
+#: The scope of the instrumentor that made a span, where that is none of ours.
+INSTRUMENTOR: Final = "autotrace.instrumentor"
 
 #: Usage by field. Cache writes stand under their new and their old name: backends read either.
 USAGE: Final[Mapping[str, tuple[str, ...]]] = {
