@@ -120,6 +120,8 @@ def _default(kind: Any, name: str) -> str:
         return ""
     if parameter.default is parameter.empty:
         return ""
+    if inspect.isfunction(parameter.default):
+        return parameter.default.__name__
     return "{}" if "factory" in repr(parameter.default) else repr(parameter.default)
 
 
