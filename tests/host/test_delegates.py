@@ -6,6 +6,7 @@ And the plugins that any module wakes: off, and free of charge, until they are s
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,10 +79,7 @@ rows = [dataclasses.asdict(status) for status in activation.active().host.status
 wanted = {{row["name"]: [row["state"], row["reason"]] for row in rows if row["distribution"] not in OURS}}
 log = sys.modules["vendor"].log if "vendor" in sys.modules else None
 print(json.dumps([collecting.names(), wanted, log, "autotrace_any" in sys.modules]))
-""".replace(
-    "OURS",
-    '("autotrace-acme", "autotrace-openai", "autotrace-langchain", "autotrace-llama-index", "autotrace-opentelemetry")',
-)
+""".replace("OURS", str(["autotrace-acme", *(path.name for path in Path(__file__).parents[2].glob("plugins/*"))]))
 
 ON = 'autotrace.autolog("any", disable=False)'
 SEARCH = "import acme\nassert acme.Client().search('hi') == ['hi']"

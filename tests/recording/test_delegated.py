@@ -13,7 +13,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags
 
 import autotrace
-from autotrace.recording.delegated import DelegatedProvider, Translated, untranslated
+from autotrace.recording.delegated import Translated, untranslated
+from autotrace.recording.delegating import DelegatedProvider
 from autotrace.recording.guard import guard
 from autotrace.recording.messages import Message, Usage
 from autotrace.recording.privacy import Policy

@@ -316,6 +316,34 @@ def test_what_a_plugin_covers(programs: Programs) -> None:
     assert found.tokens == programs.billed
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "litellm.completion(**given)",
+        "list(litellm.completion(**given, stream=True, stream_options={'include_usage': True}))",
+        "asyncio.run(litellm.acompletion(**given))",
+    ],
+)
+def test_a_framework_over_a_plugin_of_ours(programs: Programs, form: str) -> None:
+    """An instrumentor's model calls, made by an SDK of a plugin of ours: ours lie in them, tokens count once (L17)."""
+    needs("litellm", "autotrace-openai", "openinference-instrumentation-litellm")
+    programs.environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    found = programs.run(
+        f"""
+        given = dict(model="openai/gpt-4o", messages=HELLO, api_base={programs.server.url!r}, api_key="sk-test")
+        with autotrace.span("top"):
+            {form}
+        """,
+        imports="import litellm",
+    )
+    top, outer, inner = found.spans
+    assert [span["framework"] for span in found.spans] == [None, "litellm", "openai"]
+    assert (outer["parent_id"], inner["parent_id"]) == (top["span_id"], outer["span_id"])
+    assert found.tokens == programs.billed != (0, 0)
+    assert outer["input_tokens"] is None
+    assert QUESTION in outer["content"]["attributes"]["gen_ai.input.messages"]
+
+
 HTTP = "httpx.get({url!r} + '/v1/models')"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
-from autotrace_opentelemetry.installed import Instrumentor, framework_module, modules, normal
+from autotrace_opentelemetry.installed import Instrumentor, found, framework_module, modules, normal
 from autotrace_opentelemetry.selection import is_for_ai, selected, vendor
 
 from autotrace import Instrumentation
@@ -135,3 +136,93 @@ def test_module_of_a_framework(files: list[tuple[str, ...]], distribution: str, 
 def test_normal() -> None:
     """Names are compared in their normal form."""
     assert normal("Foo_bar.baz") == "foo-bar-baz"
+
+
+class Site:
+    """A folder of installed distributions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, name: str, entry_points: str = "", metadata: str = "", files: str = "") -> None:
+        """Installs what is read of one."""
+        folder = self.folder / f"{name.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{metadata}")
+        (folder / "entry_points.txt").write_text(entry_points)
+        (folder / "RECORD").write_text("".join(f"{file},,\n" for file in files.split()))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.syspath_prepend(tmp_path)
+    return Site(tmp_path)
+
+
+def entry(name: str) -> str:
+    return f"[opentelemetry_instrumentor]\n{name} = nowhere:Instrumentor\n"
+
+
+def read(distribution: str) -> tuple[str, str, str]:
+    """What is found of an instrumentor: what it requires, its framework, that one's module."""
+    known = next(one for one in found()[0] if one.distribution == distribution)
+    return known.requires, known.framework, known.module
+
+
+def test_metadata(site: Site) -> None:
+    """The framework and its range come from the extra `instruments`, the module from the framework's files."""
+    site.add(
+        "x-Shop", entry("x-shop"), "Requires-Dist: shop-core[all]<3,>=2; extra == 'instruments'\nRequires-Dist: wrapt"
+    )
+    site.add("shop-core", files="shopping/__init__.py shopping/cart.py")
+    assert read("x-shop") == ("shop-core[all]<3,>=2", "shop-core", "shopping")
+
+
+def test_metadata_of_any(site: Site) -> None:
+    """Of several frameworks that an instrumentor may trace it is the one that its entry point is named after."""
+    site.add(
+        "x-two",
+        entry("second"),
+        "Requires-Dist: first; extra == 'instruments-any'\nRequires-Dist: second; extra == 'instruments-any'",
+    )
+    assert read("x-two") == ("second", "second", "second")
+
+
+def test_metadata_of_the_one_that_is_installed(site: Site) -> None:
+    """Or the one that is installed."""
+    site.add(
+        "x-two",
+        entry("x"),
+        "Requires-Dist: first; extra == 'instruments-any'\nRequires-Dist: second; extra == 'instruments-any'",
+    )
+    site.add("second")
+    assert read("x-two") == ("second", "second", "second")
+
+
+def test_no_extra(site: Site) -> None:
+    """Without the extra it is what the entry point is named after: a distribution, a module of the standard library."""
+    site.add("x-shop", entry("shop_core"))
+    site.add("shop-core", files="shop_core/__init__.py")
+    site.add("x-sqlite3", entry("sqlite3"))
+    site.add("x-nothing", entry("nothing"))
+    assert read("x-shop") == ("shop-core", "shop-core", "shop_core")
+    assert read("x-sqlite3") == ("", "", "sqlite3")
+    assert read("x-nothing") == ("", "", "")
+
+
+def test_plugins_of_ours(site: Site) -> None:
+    """A plugin of ours covers its framework's module and distribution, and what it is named after."""
+    metadata = "Requires-Dist: shop-core>=1; extra == 'instruments'"
+    site.add("autotrace-shop", "[autotrace]\nshop.api = autotrace_shop\n", metadata)
+    site.add("autotrace-every", "[autotrace]\n* = autotrace_every\n")
+    ours = found()[1]
+    assert {name for name, plugin in ours.items() if plugin == "autotrace-shop"} == {"shop", "shop-api", "shop-core"}
+    assert "autotrace-every" not in ours.values()
+
+
+def test_damaged_metadata(site: Site) -> None:
+    """What is broken of other distributions harms nothing."""
+    (site.folder / "odd-1.0.dist-info").mkdir()
+    (site.folder / "odd-1.0.dist-info" / "METADATA").write_text("no metadata at all")
+    site.add("x-odd", entry("odd"), "Requires-Dist: ???; extra == 'instruments'")
+    assert read("x-odd")[1] == ""

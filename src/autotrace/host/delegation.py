@@ -7,12 +7,12 @@ from typing import Any
 
 from opentelemetry.trace import TracerProvider
 
-from ..recording.delegated import DelegatedProvider
+from ..recording.delegating import DelegatedProvider
 from ..recording.guard import guard, position
 from ..recording.recorder import Recorder
 from .instrumentation import Delegate, Instrumentor
 from .plugins import version_of
-from .status import State
+from .status import OFF, State
 
 #: The setting that chooses among several delegates.
 SETTING = "instrumentor"
@@ -112,8 +112,7 @@ class Delegation:
         if chosen.skipped:
             return "disabled", chosen.skipped
         if not is_wanted:
-            how = f'off unless it is named: autotrace.autolog("{self._name}", disable=False)'
-            return "disabled", how if is_optional else "switched off by the settings"
+            return "disabled", OFF.format(name=self._name) if is_optional else "switched off by the settings"
         if requirement.name and requirement.installed is None:
             return "waiting", f"{requirement.name} is not installed"
         if self.unsupported:

@@ -22,15 +22,12 @@ if TYPE_CHECKING:
 
     from ..config import Config
     from .candidates import Candidates
-    from .instrumentation import Instrumentation
     from .patching import AppliedPatch
     from .plugins import InstalledPlugin
     from .status import PluginStatus
     from .tracing import TracedFramework
 
 GROUP = "autotrace"
-#: Why a plugin is off that any module wakes.
-OPTIONAL = 'off unless it is named: autotrace.autolog("{name}", disable=False)'
 #: What the host itself imports when it wakes a plugin.
 NEEDED = frozenset(
     {"autotrace", "opentelemetry", "wrapt", "pluggy", "packaging", "orjson", "tomli", "typing_extensions"}
@@ -214,6 +211,7 @@ class Host:
     def _watch_optional(self) -> None:
         """Leaves those plugins alone that any module wakes, but for those that the user has switched on by name."""
         from .candidates import Candidates
+        from .status import OFF
 
         self._optional = []
         for plugin in self._plugins or ():
@@ -226,7 +224,7 @@ class Host:
             else:
                 self._watched.pop(key, None)
                 self._optional.append(plugin)
-                plugin.state, plugin.reason = "disabled", OPTIONAL.format(name=plugin.name)
+                plugin.state, plugin.reason = "disabled", OFF.format(name=plugin.name)
 
     def _watch_named(self) -> None:
         """Looks again at the settings, where the program has put a word for one of those into the environment."""
@@ -253,7 +251,7 @@ class Host:
         for plugin in self.discover():
             for traced in plugin.frameworks:
                 delegation = traced.delegation
-                if delegation is None or not delegation.is_usable or _is_off(self._config(), traced.instrumentation):
+                if delegation is None or not delegation.is_usable or not traced.look(self._config()):
                     continue
                 self._try(load, delegation.chosen.module)
 
@@ -306,8 +304,7 @@ class Host:
         """Switches a framework on or off, as the settings want it."""
         config = self._config()
         self._follow_threads(not config.is_disabled(THREADING))
-        traced.is_wanted = not _is_off(config, traced.instrumentation)
-        if not traced.is_wanted:
+        if not traced.look(config):
             traced.switch_off()
             return
         for problem in traced.switch_on(config, self._provider()):
@@ -375,7 +372,7 @@ class Host:
         """What `autotrace plugins` shows."""
         for plugin in self.discover():
             for traced in plugin.frameworks:
-                traced.is_wanted = not _is_off(self._config(), traced.instrumentation)
+                traced.look(self._config())
         # A plugin that several modules wake is shown once: as that of the one that has woken it.
         shown: dict[tuple[str, str], InstalledPlugin] = {}
         config = self._config()
@@ -407,9 +404,3 @@ def _misfit(manager: Any, module: Any, name: str, error: Exception) -> PluginErr
             problem = f"there is no hook {hook!r}; there are {', '.join(there)}"
             return PluginError(name.partition(":")[0], problem)
     return PluginError(name.partition(":")[0], str(error).splitlines()[-1])
-
-
-def _is_off(config: Config, instrumentation: Instrumentation) -> bool:
-    """Whether the settings want no spans of it; one that is optional is off unless it is named."""
-    name = instrumentation.name
-    return config.is_disabled(name) or (instrumentation.is_optional and not config.is_asked_for(name))

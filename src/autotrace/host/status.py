@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+#: Why something is off that nobody has switched on by name.
+OFF = 'off unless it is named: autotrace.autolog("{name}", disable=False)'
+
 State = Literal["waiting", "active", "disabled", "unsupported", "failed"]
 
 

@@ -81,6 +81,13 @@ class TracedFramework:
         """Other tools that have wrapped the same functions; the framework's own wrappers are none."""
         return sorted({name for patch in self._applied for name in patch.others()} - self.modules)
 
+    def look(self, config: Config) -> bool:
+        """Whether the settings want it on; what is optional has to be named."""
+        name = self.instrumentation.name
+        is_optional = self.instrumentation.is_optional
+        self.is_wanted = config.is_asked_for(name) if is_optional else not config.is_disabled(name)
+        return self.is_wanted
+
     def switch_on(self, config: Config, provider: TracerProvider) -> list[ConfigError]:
         """Starts tracing, or takes over changed settings. Returns what could not be used of them."""
         settings = config.framework(self.instrumentation.name)

@@ -11,22 +11,19 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from . import failures, semconv, usage
-from .current import completed, current_context
 from .encoding import readable
 from .guard import guard
 from .messages import RequestValues, ResponseValues
 from .recorder import Operation, Recorder
-from .suppression import is_suppressed
 from .tracer import OWN_SPAN, SPAN_KEY, RecordedSpan
 
 #: What is known of a span before and after, and the attributes that are not known: those may be content, and are kept
@@ -42,81 +39,23 @@ MAX_UNKNOWN = 64
 _WORD = re.compile(r"[\w.:/-]{1,64}", re.ASCII)
 
 
-class DelegatedProvider(trace.TracerProvider):
-    """The provider that an instrumentor is given.
+def untranslated(name: str, attributes: Mapping[str, Any]) -> Translated:
+    """Of an instrumentor that nobody translates: every attribute may be content."""
+    return {}, {}, attributes
 
-    Args:
-        recorder: Opens and ends the spans; owns no model calls (recording/usage.py).
-        translate: Says what they are.
+
+class Source(NamedTuple):
+    """Where an instrumentor's spans come from.
 
     Attributes:
-        is_on: Whether spans are made. False where an instrumentor that was switched off still asks for some.
+        recorder: Opens and ends them; owns no model calls (recording/usage.py).
+        translate: Says what they are.
+        instrumentor: The instrumentor's scope.
     """
 
-    def __init__(self, recorder: Recorder, translate: Translate) -> None:
-        self.recorder = recorder
-        self.translate = translate
-        self.is_on = True
-
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: Attributes = None,
-    ) -> DelegatedTracer:
-        """A tracer for one instrumentor. Its name becomes an attribute: the scope of the spans is ours."""
-        return DelegatedTracer(self, readable(str(instrumenting_module_name)))
-
-
-class DelegatedTracer(trace.Tracer):
-    """Starts spans for an instrumentor."""
-
-    def __init__(self, provider: DelegatedProvider, instrumentor: str) -> None:
-        self.provider = provider
-        self.instrumentor = instrumentor
-
-    def start_span(
-        self,
-        name: str,
-        context: Context | None = None,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        start_time: int | None = None,
-        record_exception: bool = True,
-        set_status_on_exception: bool = True,
-    ) -> trace.Span:
-        """Starts a span, the child of the one in `context`; where nothing is traced, one that records nothing."""
-        provider = self.provider
-        within = current_context() if context is None else completed(context)
-        if provider.is_on and not is_suppressed(within, provider.recorder.name, False):
-            try:
-                span = DelegatedSpan(self, str(name), within, kind, dict(attributes or {}), start_time)
-                for link in links or ():
-                    span.add_link(link.context, link.attributes)
-                return span
-            except Exception as error:  # noqa: BLE001 (the app's own tracer)
-                guard.report(f"{provider.recorder.name}: start of an instrumentor's span", error)
-        return NonRecordingSpan(trace.get_current_span(within).get_span_context())
-
-    @contextmanager
-    def start_as_current_span(  # type: ignore[override]
-        self,
-        name: str,
-        context: Context | None = None,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        start_time: int | None = None,
-        record_exception: bool = True,
-        set_status_on_exception: bool = True,
-        end_on_exit: bool = True,
-    ) -> Iterator[trace.Span]:
-        """Starts a span and makes it the current one."""
-        span = self.start_span(name, context, kind, attributes, links, start_time)
-        with trace.use_span(span, end_on_exit, record_exception, set_status_on_exception):
-            yield span
+    recorder: Recorder
+    translate: Translate
+    instrumentor: str
 
 
 class DelegatedSpan(trace.Span):
@@ -130,7 +69,7 @@ class DelegatedSpan(trace.Span):
 
     def __init__(
         self,
-        tracer: DelegatedTracer,
+        source: Source,
         name: str,
         context: Context,
         kind: SpanKind,
@@ -143,7 +82,7 @@ class DelegatedSpan(trace.Span):
         self.start_time = start_time if start_time is not None else time.time_ns()
         self.end_time: int | None = None
         self.status = Status()
-        self._tracer = tracer
+        self._source = source
         self._error: BaseException | None = None
         self._claim = usage.Claim(context)
         self._owner = usage.owner(context)
@@ -176,7 +115,7 @@ class DelegatedSpan(trace.Span):
 
     @property
     def _recorder(self) -> Recorder:
-        return self._tracer.provider.recorder
+        return self._source.recorder
 
     def within(self, context: Mapping[str, object]) -> Context:
         """`context`, in which the span is the current one, as spans of ours see it."""
@@ -243,8 +182,12 @@ class DelegatedSpan(trace.Span):
         self._end(end_time, None)
 
     def __del__(self) -> None:
-        if not getattr(self, "_is_ended", True) and hasattr(self, "_operation"):
+        if getattr(self, "_is_ended", True) or not hasattr(self, "_operation"):
+            return
+        try:
             self._end(None, "abandoned")
+        except Exception as error:  # noqa: BLE001 (the interpreter may be half gone)
+            guard.report("end of an abandoned span", error)
 
     def _end(self, end_time: int | None, outcome: str | None) -> None:
         if self._is_ended:
@@ -294,11 +237,11 @@ class DelegatedSpan(trace.Span):
     def _translated(self) -> Translated:
         recorder, attributes = self._recorder, dict(self.attributes)
         try:
-            request, response, rest = self._tracer.provider.translate(self.name, attributes)
+            request, response, rest = self._source.translate(self.name, attributes)
         except Exception as error:  # noqa: BLE001 (a plugin's code)
             guard.report(f"{recorder.name}: translation", error)
             request, response, rest = {}, {}, attributes
-        facts = {**request.get("attributes", {}), semconv.INSTRUMENTOR: self._tracer.instrumentor}
+        facts = {**request.get("attributes", {}), semconv.INSTRUMENTOR: self._source.instrumentor}
         request = {**request, "attributes": facts}
         if not request.get("operation"):
             # A span that is none of the conventions' has the name that the instrumentor gave it.
@@ -311,8 +254,3 @@ class DelegatedSpan(trace.Span):
         if policy.keeps_content:
             return policy.text(readable(name))
         return name if _WORD.fullmatch(name) else ""
-
-
-def untranslated(name: str, attributes: Mapping[str, Any]) -> Translated:
-    """Of an instrumentor that nobody translates: every attribute may be content."""
-    return {}, {}, attributes

@@ -94,11 +94,17 @@ def _instrumentor(
     framework = normal(entry.name)
     if framework not in wanted:
         framework = next((one for one in wanted if one in installed), next(iter(wanted), ""))
-    if not framework:
-        is_standard = entry.name in sys.stdlib_module_names
-        return Instrumentor(entry, name, needs, "", "", entry.name if is_standard else "")
-    files = installed[framework].files if framework in installed else None
-    module = framework_module(modules(file.parts for file in files or ()), framework, entry.name)
+    if not framework and entry.name in sys.stdlib_module_names:
+        return Instrumentor(entry, name, needs, "", "", entry.name)
+    if not framework:  # some have no such extra: what goes by the entry point's name, if that is installed
+        if normal(entry.name) not in installed:
+            return Instrumentor(entry, name, needs, "", "", "")
+        framework = normal(entry.name)
+        wanted = {framework: framework}
+    # `Distribution.files` makes a path of every line: most of the time that all this takes.
+    record = installed[framework].read_text("RECORD") if framework in installed else None
+    files = [tuple(line.partition(",")[0].split("/")) for line in (record or "").splitlines()]
+    module = framework_module(modules(files), framework, entry.name)
     return Instrumentor(entry, name, needs, wanted[framework], framework, module)
 
 
