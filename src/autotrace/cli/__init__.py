@@ -1,4 +1,4 @@
-"""The command line: `autotrace run`, `autotrace traces`, `autotrace plugins`.
+"""The command line: `autotrace run`, `autotrace traces`, `autotrace plugins`, `autotrace doctor`.
 
 Each command lives in a module of its own, imported when it is called: `autotrace --version` and
 `autotrace run` load next to nothing.
@@ -17,6 +17,7 @@ COMMANDS = {
     "run": ("autotrace.cli.run", "run"),
     "traces": ("autotrace.cli.traces", "traces"),
     "plugins": ("autotrace.cli.plugins", "plugins"),
+    "doctor": ("autotrace.cli.doctor", "doctor"),
 }
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..config import Config
     from .candidates import Candidates
     from .plugins import InstalledPlugin
-    from .status import PluginStatus
+    from .status import HookPoint, PluginStatus
 
 GROUP = "autotrace"
 #: The toggle of context in threads, which is no plugin.
@@ -285,8 +286,34 @@ class Host:
 
     def knows(self, framework: str) -> bool:
         """Whether an installed plugin goes by this name."""
-        known = {name for plugin in self.discover() for name in plugin.names()} | {THREADING, OWN}
-        return framework.lower() in {name.lower() for name in known}
+        return framework.lower() in {name.lower() for name in self.names() | {THREADING, OWN}}
+
+    def names(self) -> set[str]:
+        """Every name by which a framework with an installed plugin goes."""
+        return {name for plugin in self.discover() for name in plugin.names()}
+
+    def hook_points(self) -> list[HookPoint]:
+        """What became of each function that the loaded plugins wrap; their modules are imported for that."""
+        found: list[HookPoint] = []
+        for plugin in self.discover():
+            for traced in plugin.frameworks:
+                modules = sorted(traced.modules) if traced.is_on else ()
+                gone = frozenset(module for module in modules if self._is_gone(module))
+                found += traced.hook_points(plugin.distribution, gone)
+        return found
+
+    def _is_gone(self, module: str) -> bool:
+        """Imports a module; whether the distribution that should have it is there and has none of that name."""
+        if module in sys.modules or PathFinder.find_spec(module.partition(".")[0]) is None:
+            return False
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            return error.name is not None and f"{module}.".startswith(f"{error.name}.")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (a framework's code)
+            if isinstance(error, Exception):
+                guard.report(f"import of {module}", error)
+        return False
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""
