@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import stat
@@ -102,7 +103,7 @@ def test_at_most_once_a_second_and_the_last_word_counts(line, own, until, monkey
         ended(line, f"span {number}")
         assert line.drainer.flush(30)
     until(lambda: own().destinations[0].delivered == 30)
-    gaps = [later - earlier for earlier, later in zip(written, written[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(written)]
     assert all(gap >= health.INTERVAL_S * 0.99 for gap in gaps)
 
 
@@ -287,7 +288,7 @@ def test_huge_texts_are_cut(tmp_path):
 
 def test_links_and_pipes_are_not_followed(tmp_path):
     """A symbolic link or a pipe in the place of a file is refused, and waits for nobody."""
-    os.symlink("/etc/passwd", tmp_path / "1-5-0.health")
+    (tmp_path / "1-5-0.health").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "2-5-0.health")
     for path in health.files(tmp_path):
         with pytest.raises((OSError, ValueError)):

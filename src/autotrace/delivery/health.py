@@ -6,6 +6,7 @@ takes none, there is none. Everything in such a file may have been written by an
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import socket
@@ -168,21 +169,19 @@ class HealthFile:
 
 def _save(path: Path, content: dict[str, Any]) -> None:
     unnamed = path.with_suffix(".unsaved")
-    with suppress(OSError):
+    try:
+        file = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
         try:
-            file = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
-            try:
-                os.fchmod(file, FILE_MODE)
-                data = orjson.dumps(content, default=str)
-                whole = os.write(file, data) == len(data)
-            finally:
-                os.close(file)
-            if whole:
-                unnamed.replace(path)
-                return
-        except (TypeError, ValueError):  # a name that no JSON can hold
-            pass
-        unnamed.unlink(missing_ok=True)
+            os.fchmod(file, FILE_MODE)
+            data = orjson.dumps(content, default=str)
+            if os.write(file, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(file)
+        unnamed.replace(path)
+    except (OSError, TypeError, ValueError):  # the disk takes none, or a name that no JSON can hold
+        with suppress(OSError):
+            unnamed.unlink(missing_ok=True)
 
 
 def files(folder: Path) -> list[Path]:

@@ -62,8 +62,8 @@ class Host:
         self._watched: dict[str, Candidates] = {}
         #: The project's own plugins that have been loaded, or are being loaded.
         self._local: set[str] = set()
-        #: While some wait to be loaded: the import that has to be over first, empty for the next one; else None.
-        self._awaited: str | None = None
+        #: Whether some wait to be loaded, until the import that is under way is over.
+        self._awaits_local = False
         self._is_loading_local = False
         self._finder = imports.Finder(self.is_watched, self.imported)
         self._registered: list[Any] = []
@@ -90,17 +90,16 @@ class Host:
                 return False
             with guard("discovery of plugins"):
                 self.discover()
-        if self._awaited is not None:
+        if self._awaits_local:
             # Not now, in the midst of this import: a plugin that imports the same module would have it executed twice.
-            if imports.is_third_party(name) and not imports.is_executing(self._awaited):
-                self._awaited = name
             return True  # what the plugins to come will patch is not known yet
         return any(candidates.concerns(name) for candidates in list(self._watched.values()))
 
     def imported(self, name: str) -> None:
         """A watched module has been executed."""
-        if name == self._awaited:
-            self.load_local()
+        if self._awaits_local and not imports.is_amid_imports():
+            with guard("plugins of the project's own"):
+                self.load_local()
         for candidates in list(self._watched.values()):
             if any(plugin.is_woken_by(name) for plugin in candidates):
                 self.wake(candidates)
@@ -121,7 +120,7 @@ class Host:
                     try:
                         self._plugins, self._watched = installed(GROUP)
                         if self._local_names(self._glance()):
-                            self._awaited = ""
+                            self._awaits_local = True
                         self._is_discovered = True
                     except BaseException:  # in the middle of an import that it needs itself, perhaps
                         self._plugins = None
@@ -153,8 +152,7 @@ class Host:
         try:
             self._load_local(self._glance())
         finally:
-            self._is_loading_local = False
-            self._awaited = None
+            self._is_loading_local = self._awaits_local = False
 
     def _load_local(self, config: Config) -> None:
         names = self._local_names(config)
@@ -235,7 +233,7 @@ class Host:
         if not plugin.is_loaded:
             plugin.load(self._register, self.redactors)
         known = {name for candidates in list(self._watched.values()) for name in candidates.names()}
-        if self._awaited is None:  # else there are plugins to come
+        if not self._awaits_local:  # else there are plugins to come
             for problem in config.unclaimed(known | {THREADING, OWN}):
                 guard.tell(problem)
         plugin.state, plugin.reason = "active", ""
