@@ -82,7 +82,7 @@ class Examination:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object (docs/cli.md says what is in it).")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Look whether everything is as it should be, and say what to do if it is not.
+    """Say whether all is well, and what to do if it is not.
 
     The exit status is 1 where something is wrong.
     """
