@@ -133,7 +133,7 @@ class AppliedPatch:
         while current is not None:
             # functools.wraps copies it into plain functions.
             wrapper = None if type(current) is FunctionType else getattr(current, "_self_wrapper", None)
-            if type(current) is _Wrapper:
+            if type(current) in (_Wrapper, _BoundWrapper):
                 is_above = False
             elif wrapper is not None:
                 found.append(str(getattr(wrapper, "__module__", type(wrapper).__module__)))
@@ -151,7 +151,10 @@ class AppliedPatch:
     def _is_in_place(self) -> bool:
         current = vars(self._owner).get(self._name)
         while current is not None:
-            if current is self._proxy:
+            # Another tool may have taken the method from the class, and so what our wrapper is there.
+            if current is self._proxy or (
+                type(current) is _BoundWrapper and getattr(current, "_self_parent", None) is self._proxy
+            ):
                 return True
             current = getattr(current, "__wrapped__", None)
         return False
