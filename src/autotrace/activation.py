@@ -244,3 +244,8 @@ def hook_points() -> list[HookPoint]:
 def plugin_names() -> set[str]:
     """Every name by which a framework with an installed plugin goes."""
     return _active.host.names()
+
+
+def plugin_problems() -> list[ConfigError]:
+    """Settings that name a plugin which is not there, once the plugins have been tried."""
+    return _active.host.problems()

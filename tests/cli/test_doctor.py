@@ -22,6 +22,7 @@ from autotrace.cli.plugin_findings import plugin_findings
 from autotrace.cli.terminal import UNSAFE
 from autotrace.delivery.health import DestinationHealth, FailureCount, ProcessHealth
 from autotrace.delivery.queue import Queue
+from autotrace.errors import ConfigError
 from autotrace.host.status import HookPoint, PluginStatus
 
 from .conftest import Command, Fill
@@ -61,9 +62,10 @@ def process(**more: Any) -> ProcessHealth:
 def plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Sets what is installed; nothing by default."""
 
-    def install(statuses: Any = (), points: Any = ()) -> None:
+    def install(statuses: Any = (), points: Any = (), problems: Any = ()) -> None:
         monkeypatch.setattr(activation, "plugin_statuses", lambda: list(statuses))
         monkeypatch.setattr(activation, "hook_points", lambda: list(points))
+        monkeypatch.setattr(activation, "plugin_problems", lambda: list(problems))
         monkeypatch.setattr(activation, "plugin_names", lambda: {one.name for one in statuses})
 
     install()
@@ -156,15 +158,18 @@ def test_settings_and_their_sources(
     assert rows["content_limit"] == (1000, "default")
     assert rows["autotrace.disable"] == (True, str(file))
     assert rows["AUTOTRACE_AUTOTRACE_CAPTURE_CONTENT"] == ("off", "AUTOTRACE_AUTOTRACE_CAPTURE_CONTENT")
-    assert problems(found) == [f"tool.autotrace.content_limit ({file}): 0 is less than 1"]
+    [finding] = found["findings"]
+    assert finding["about"] == f"setting tool.autotrace.content_limit ({file})"
+    assert finding["problem"] == "0 is less than 1"
 
 
 @pytest.mark.usefixtures("plugins")
 def test_settings_of_nobody(autotrace: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A framework's setting that no plugin claims is a problem."""
     monkeypatch.setenv("AUTOTRACE_OPNAI_CAPTURE_CONTENT", "off")
-    [problem] = problems(examined(autotrace, 1))
-    assert problem.startswith("AUTOTRACE_OPNAI_CAPTURE_CONTENT (environment): no such setting")
+    [finding] = examined(autotrace, 1)["findings"]
+    assert finding["about"] == "setting AUTOTRACE_OPNAI_CAPTURE_CONTENT (environment)"
+    assert finding["problem"].startswith("no such setting")
 
 
 @pytest.mark.parametrize(("name", "value"), [("AUTOTRACE_DISABLE", "all"), ("OTEL_SDK_DISABLED", "true")])
@@ -200,7 +205,7 @@ def test_plugins_that_are_well(autotrace: Command, plugins: Callable[..., None],
             status(),
             [HookPoint("acme", "acme-plugin", "acme.Client.gone", "missing")],
             "acme.Client.gone is missing",
-            "Upgrade acme-plugin",
+            "Upgrade or mend acme-plugin",
         ),
     ],
 )
@@ -218,6 +223,21 @@ def test_plugins_that_are_not(
     assert problem in result.stdout
     assert action in result.stdout
     assert "Everything" not in result.stdout
+
+
+def test_a_choice_that_is_not_there(autotrace: Command, plugins: Callable[..., None]) -> None:
+    """A setting that names a plugin which is not there is a problem."""
+    plugins([status()], (), [ConfigError("AUTOTRACE_ACME_PLUGIN", "environment", "no plugin 'x' is there")])
+    [finding] = examined(autotrace, 1)["findings"]
+    assert finding["about"] == "setting AUTOTRACE_ACME_PLUGIN (environment)"
+    assert "default rule" in finding["what_to_do"]
+
+
+def test_a_plugin_of_the_projects_own(autotrace: Command, plugins: Callable[..., None]) -> None:
+    """What to do about a module of the project's own is not to uninstall it."""
+    plugins([PluginStatus("myapp.tracing", "myapp.tracing", "", "", None, "", "failed", "KeyError")])
+    [finding] = examined(autotrace, 1)["findings"]
+    assert finding["what_to_do"] == "Mend the module, or take it out of the setting `plugins`."
 
 
 def test_other_tools() -> None:

@@ -322,7 +322,7 @@ def test_a_class_of_two_names(spans: Collected) -> None:
 
 
 def test_a_wrapper_made_by_hand_from_the_class(spans: Collected) -> None:
-    """A plain function that another tool puts around the method of the class hides our wrapper from nobody (L28, L29)."""
+    """A plain function that another tool puts around the method of the class does not hide ours (L28, L29)."""
     import acme.client
 
     held = acme.client.Client.search

@@ -102,7 +102,7 @@ def _process_findings(process: ProcessHealth, level: Level) -> Iterator[Finding]
         yield Finding(
             level,
             about,
-            f"{failure.where} failed {failure.count:,} times, last: {failure.last}",
+            f"{failure.where} failed {_times(failure.count)}, last: {failure.last}",
             "Spans lack what this place reads; the program is not affected. Upgrade the plugin, or report it.",
         )
     if process.dropped:
@@ -124,6 +124,10 @@ def _process_findings(process: ProcessHealth, level: Level) -> Iterator[Finding]
             yield Finding(
                 level,
                 about,
-                f"destination {one.name} has refused {one.failures:,} times in a row: {one.last_error}",
+                f"destination {one.name} has refused {_times(one.failures)} in a row: {one.last_error}",
                 "Mend what the error names; the records stay in the journal and are tried again.",
             )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"

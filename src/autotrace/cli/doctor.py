@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from .surroundings import (
     Store,
     look_at_home,
     look_at_store,
+    setting_finding,
     setting_rows,
     surrounding_findings,
     unclaimed_findings,
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autotrace.delivery.health import ProcessHealth
+
+
+#: What to do where a setting names a plugin that is not there.
+NAME_IT = "Name one that is there, or install it; meanwhile the default rule chooses (docs/configuration.md)."
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,8 @@ def _plugins() -> tuple[list[dict[str, Any]], list[Finding]]:
     from .plugins import plugin_json
 
     find_local()
+    # What is logged for a program is a finding here.
+    logging.getLogger("autotrace").addHandler(logging.NullHandler())
     # Frameworks, and plugins, may print when they are imported: what we print is JSON, perhaps.
     with contextlib.redirect_stdout(sys.stderr):
         statuses, points = activation.plugin_statuses(), activation.hook_points()
@@ -134,7 +142,8 @@ def _plugins() -> tuple[list[dict[str, Any]], list[Finding]]:
         }
         for status in statuses
     ]
-    return rows, list(plugin_findings(statuses, points))
+    names = [setting_finding(problem, NAME_IT) for problem in activation.plugin_problems()]
+    return rows, [*names, *plugin_findings(statuses, points)]
 
 
 def _names(plugins: Sequence[dict[str, Any]]) -> list[str]:

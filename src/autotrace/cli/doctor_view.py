@@ -49,11 +49,11 @@ def _plugins(out: Console, found: Examination) -> None:
         return
     table = _table("PLUGIN", "FRAMEWORK", "SUPPORTED", "STATE", "HOOK POINTS")
     for plugin in found.plugins:
-        installed = plugin["framework_version"] or "not installed"
+        installed = plugin["framework_version"] or ("not installed" if plugin["framework_distribution"] else "")
         _row(
             table,
             f"{plugin['distribution']} {plugin['version']}".rstrip(),
-            f"{plugin['name']} {installed}",
+            f"{plugin['name']} {installed}".rstrip(),
             plugin["supported"],
             plugin["state"],
             _counts(plugin["hook_points"]),

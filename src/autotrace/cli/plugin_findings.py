@@ -19,7 +19,7 @@ def plugin_findings(statuses: Sequence[PluginStatus], points: Sequence[HookPoint
     for status in statuses:
         about = f"plugin {status.distribution}"
         if status.state == "failed":
-            yield Finding("problem", about, status.reason, f"Tell its author, or uninstall {status.distribution}.")
+            yield Finding("problem", about, status.reason, _if_failed(status))
         elif status.state == "unsupported":
             yield Finding("problem", about, status.reason, _versions(status))
         elif status.state == "waiting" and status.framework_version is not None:
@@ -33,6 +33,12 @@ def plugin_findings(statuses: Sequence[PluginStatus], points: Sequence[HookPoint
                 yield finding
     for point in points:
         yield from _point_findings(point)
+
+
+def _if_failed(status: PluginStatus) -> str:
+    if not status.version:  # a module of the project's own
+        return "Mend the module, or take it out of the setting `plugins`."
+    return f"Upgrade it, tell its author, or uninstall {status.distribution}."
 
 
 def _versions(status: PluginStatus) -> str:
@@ -57,7 +63,7 @@ def _point_findings(point: HookPoint) -> Iterator[Finding]:
             "problem",
             about,
             f"{point.target} is missing: its calls are not traced",
-            f"Upgrade {point.distribution}, or install a release of {point.framework} that has it.",
+            f"Upgrade or mend {point.distribution}, or install a release of {point.framework} that has it.",
         )
     if point.wrapped_by:
         names = ", ".join(point.wrapped_by)

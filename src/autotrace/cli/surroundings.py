@@ -13,7 +13,7 @@ from typing import Any
 
 from autotrace._version import __version__
 from autotrace.config import ENVIRONMENT, SETTINGS, Config
-from autotrace.errors import AutotraceError, StoreCorrupt, StoreTooNew
+from autotrace.errors import AutotraceError, ConfigError, StoreCorrupt, StoreTooNew
 
 from .findings import Finding
 
@@ -124,7 +124,7 @@ def look_at_store(path: Path) -> Store:
 def surrounding_findings(config: Config, home: Home, store: Store) -> Iterator[Finding]:
     """What is wrong with settings, home and store."""
     for problem in config.problems:
-        yield Finding("problem", f"setting {problem.key}", str(problem), "Mend or remove it; docs/configuration.md.")
+        yield setting_finding(problem, "Mend or remove it; docs/configuration.md.")
     if not config.enabled:
         yield Finding("note", "settings", "OTEL_SDK_DISABLED is true: nothing is traced", "Unset it to trace.")
     elif config.is_disabled():
@@ -146,7 +146,12 @@ def surrounding_findings(config: Config, home: Home, store: Store) -> Iterator[F
 def unclaimed_findings(config: Config, frameworks: Sequence[str]) -> Iterator[Finding]:
     """Settings of frameworks that no installed plugin has."""
     for problem in config.unclaimed({*frameworks, "threading", "autotrace"}):
-        yield Finding("problem", f"setting {problem.key}", str(problem), "Install the plugin, or mend the name.")
+        yield setting_finding(problem, "Install the plugin, or mend the name.")
+
+
+def setting_finding(problem: ConfigError, what_to_do: str) -> Finding:
+    """A setting that cannot be used."""
+    return Finding("problem", f"setting {problem.key} ({problem.source})", problem.problem, what_to_do)
 
 
 def _source(config: Config, name: str) -> str:

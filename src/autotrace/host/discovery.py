@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ..config import Config
+    from ..errors import ConfigError
     from .candidates import Candidates
     from .plugins import InstalledPlugin
     from .status import HookPoint, PluginStatus
@@ -205,6 +206,9 @@ class Host:
         Where several can trace the framework, one does: where it cannot be used, the next.
         """
         config = self._config()
+        problem = candidates.problem(config)
+        if problem is not None and not self._awaits_local:  # else it may be there in a moment
+            guard.tell(problem)
         is_traced = False
         for plugin in candidates.ordered(config):
             if is_traced:
@@ -312,6 +316,12 @@ class Host:
             if isinstance(error, Exception):
                 guard.report(f"import of {module}", error)
         return False
+
+    def problems(self) -> list[ConfigError]:
+        """Settings that name a plugin which is not there."""
+        config = self._config()
+        found = [candidates.problem(config) for candidates in list(self._watched.values())]
+        return [problem for problem in found if problem is not None]
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""
