@@ -115,9 +115,10 @@ def markdown(medians: Mapping[tuple[int, str], Mapping[str, float]], runs: int) 
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     origin = (
         f"Measured on {today}: {found['processor']}, {found['cores']} cores, {found['system']}. Milliseconds of whole "
-        f"processes, medians of {runs}, taken in turn; the columns after the first say what is added. `activated` "
-        "is `import autotrace.auto` alone, `discovery` the import of a module from outside the standard library after "
-        "it, `all woken` the import of every plugin's framework: each plugin is loaded and patches a function."
+        f"processes, medians of {runs}, taken in turn; the columns after the first say what is added to it. "
+        "`activated` is `import autotrace.auto` alone, `discovery` the import of a module from outside the standard "
+        "library after it, `all woken` the import of every plugin's framework: each plugin is loaded and patches a "
+        "function."
     )
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"## Installed plugins\n\n{origin}\n\n{lines}"

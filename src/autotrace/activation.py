@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .delivery.pipeline import Pipeline
-    from .host.status import PluginStatus
+    from .host.status import HookPoint, PluginStatus
     from .recording.recorder import Recorder
 
 logger = logging.getLogger("autotrace")
@@ -233,3 +233,18 @@ def plugin_statuses() -> list[PluginStatus]:
     _active.host.activate()
     _active.host.wake_installed(import_module)
     return _active.host.statuses()
+
+
+def hook_points() -> list[HookPoint]:
+    """What became of each function that the plugins wrap; call `plugin_statuses` first, which tries them."""
+    return _active.host.hook_points()
+
+
+def plugin_names() -> set[str]:
+    """Every name by which a framework with an installed plugin goes."""
+    return _active.host.names()
+
+
+def plugin_problems() -> list[ConfigError]:
+    """Settings that name a plugin which is not there, once the plugins have been tried."""
+    return _active.host.problems()

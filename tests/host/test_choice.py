@@ -193,27 +193,48 @@ def test_activation_imports_no_local_plugin(python: Interpreter, project: Site) 
 
 def test_a_local_plugin_while_another_thread_imports(report: Any, project: Site) -> None:
     """What another thread imports while plugins of the project's own are loaded is patched too; nothing waits."""
-    project.module("events", "import threading\nentered, go_on = threading.Event(), threading.Event()")
     project.module(
         "myapp/tracing",
-        "import events\nevents.entered.set()\nassert events.go_on.wait(20)\n"
+        "import threading\nthreading.entered.set()\nassert threading.go_on.wait(20)\n"
         + LOCAL.replace('"acme.client", "Client.search"', '"acme.extra", "summarise"'),
     )
     before = """
-        import threading, events_of_main as main
-        def first():
-            import click
-        thread = threading.Thread(target=first)
+        import threading, importlib
+        threading.entered, threading.go_on = threading.Event(), threading.Event()
+        thread = threading.Thread(target=importlib.import_module, args=("click",))
         thread.start()
-        import events
-        assert events.entered.wait(20)
+        assert threading.entered.wait(20)
         import acme.extra
-        events.go_on.set()
+        threading.go_on.set()
         thread.join()
     """
-    project.module("events_of_main", "")
-    found = report("acme.extra.summarise('hi')", before.replace(", events_of_main as main", ""))
+    found = report("acme.extra.summarise('hi')", before)
     assert "mine" in found.names
+
+
+def test_a_local_plugin_of_a_program_with_spans_of_its_own(python: Interpreter, project: Site) -> None:
+    """Where the first module from outside the standard library is one that autotrace itself needs, nothing breaks."""
+    project.module("myapp/tracing", LOCAL)
+    code = """
+        import json, sys
+        import autotrace.auto, autotrace
+        with autotrace.span("a", input=1):
+            pass
+        import acme
+        print(json.dumps(["myapp.tracing" in sys.modules, hasattr(vars(acme.Client)["search"], "__wrapped__")]))
+    """
+    assert python.json(code) == [True, True]
+    assert python.errors == ""
+
+
+def test_a_local_plugin_and_a_namespace_package(report: Any, project: Site) -> None:
+    """A framework in a namespace package, which itself is never executed, is over before the plugin is loaded."""
+    project.module("space/part/", "import space.part.other\nfrom acme import Client\nDONE = True")
+    project.module("space/part/other", "import click")
+    project.module("myapp/tracing", f"from space.part import DONE\n{LOCAL}")
+    found = report(SEARCH, "import space.part")
+    assert found.names == ["mine"]
+    assert found.log == []
 
 
 @pytest.mark.parametrize("names", ["gone", "myapp.gone", "gone.tracing"])

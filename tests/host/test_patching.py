@@ -319,3 +319,25 @@ def test_a_class_of_two_names(spans: Collected) -> None:
         traced.switch_off()
     assert len(spans.finished) == 1
     assert not isinstance(vars(acme.client.Client)["search"], wrapt.FunctionWrapper)
+
+
+def test_a_wrapper_made_by_hand_from_the_class(spans: Collected) -> None:
+    """A plain function that another tool puts around the method of the class does not hide ours (L28, L29)."""
+    import acme.client
+
+    held = acme.client.Client.search
+
+    @functools.wraps(held)
+    def search(*args: Any, **kwargs: Any) -> Any:
+        return held(*args, **kwargs)
+
+    ours = vars(acme.client.Client)["search"]
+    acme.client.Client.search = search
+    try:
+        autotrace.autolog("acme", disable=True)
+        autotrace.autolog("acme", disable=False)
+        assert vars(acme.client.Client)["search"] is search
+        acme.client.Client().search("hi")
+        assert spans.one().name == "retrieval"
+    finally:
+        acme.client.Client.search = ours

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,11 +25,16 @@ def plugins(as_json: bool) -> None:
     find_local()
     found = plugin_statuses()
     if as_json:
-        print_json([{name: getattr(status, name) for name in status.__dataclass_fields__} for status in found])
+        print_json([plugin_json(status) for status in found])
     elif found:
         _print_table(found)
     else:
         click.echo("No plugin is installed: pip install 'autotrace-ai[openai]'")
+
+
+def plugin_json(status: PluginStatus) -> dict[str, Any]:
+    """The object that `autotrace plugins --json` prints for a plugin."""
+    return {name: getattr(status, name) for name in status.__dataclass_fields__}
 
 
 def _print_table(found: list[PluginStatus]) -> None:

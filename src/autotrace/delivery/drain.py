@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 from types import BuiltinFunctionType
 
 from .destinations import Destination
+from .health import HealthFile
 from .journal import journals_in
 from .segments import segment_names
 from .shipping import Shipping
@@ -53,6 +54,7 @@ class _Process:
     def __init__(self, shipping: Shipping) -> None:
         self.pid = os.getpid()
         self.shipping = shipping
+        self.health = HealthFile()
         #: Whether the thread has been told since it last looked.
         self.woken = False
         # SimpleQueue, for the garbage collector may end a span, and so wake, in the midst of any other.
@@ -208,6 +210,9 @@ class Drainer:
         """Sleeps until there is something to do; answers who waits for it to be done."""
         try:
             pause = process.shipping.pause() if process.unfinished else None
+            due = process.health.due_in()
+            if due is not None:
+                pause = due if pause is None else min(due, pause)
             found = process.bell.get(timeout=pause)
             if found is None:
                 found = process.bell.get(timeout=self.interval_s)
@@ -229,6 +234,8 @@ class Drainer:
         if done:
             for journal in journals:
                 done = journal.confirm() and done
+        for journal in journals:
+            process.health.note(journal, process.shipping, self._closed and stop)
         if stop:  # what is closed opens again when there is more to deliver
             process.shipping.save()
             process.shipping.close()

@@ -85,6 +85,11 @@ class Journal:
         return self._current().name
 
     @property
+    def has_begun(self) -> bool:
+        """Whether this process has a segment, or had one."""
+        return self._current().sequence > 0
+
+    @property
     def dropped(self) -> int:
         """Records that were lost, for the disk took none and the memory set aside for them was full."""
         return self._current().backlog.dropped

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .destinations import Destination, Record
+from .health import TEXT, DestinationHealth
 
 logger = logging.getLogger("autotrace")
 
@@ -23,6 +24,14 @@ class Outlet:
         self.name = destination.name
         self.failures = 0
         self.retry_at = 0.0
+        self.delivered = 0
+        #: When it last took records, in nanoseconds since 1970.
+        self.last_delivery: int | None = None
+        self.last_error: str | None = None
+
+    def health(self) -> DestinationHealth:
+        """How it fares."""
+        return DestinationHealth(self.name, self.delivered, self.failures, self.last_delivery, self.last_error)
 
     def is_ready(self, now: float) -> bool:
         """Whether it may be tried at this moment of `time.monotonic`."""
@@ -36,6 +45,9 @@ class Outlet:
         except Exception as error:  # noqa: BLE001 - whatever a destination raises, the records stay in the journal
             self._failed(error)
             return False
+        if records:
+            self.delivered += len(records)
+            self.last_delivery = time.time_ns()
         if self.failures:
             logger.warning("destination %s takes spans again", self.name)
         self.failures = 0
@@ -50,6 +62,7 @@ class Outlet:
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
+        self.last_error = f"{type(error).__name__}: {error}"[:TEXT]
         self.retry_at = time.monotonic() + min(BACKOFF_S * 2 ** min(self.failures - 1, 10), LONGEST_BACKOFF_S)
         if self.failures == 1:
             logger.error(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import health
 from .cursors import Cursors
 from .destinations import Destination, Record
 from .journal import Journal, journals_in
@@ -70,6 +71,15 @@ class Shipping:
                     path.unlink()
         except OSError:
             pass
+        health.sweep(self.folder)
+
+    def offsets(self, process: str) -> dict[str, dict[str, int]]:
+        """How far each destination has come in the segments of a process that are not done, by file."""
+        return {
+            name.file: {outlet: cursors[outlet] for outlet in self._names}
+            for name, cursors in list(self._cursors.items())
+            if name.process == process
+        }
 
     def save(self) -> None:
         """Leaves the cursors of what is not delivered to the process that comes next."""

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..recording.guard import guard
 from .names import normal
 
 if TYPE_CHECKING:
-    from ..config import Config
+    from ..config import Config, Setting
     from .plugins import InstalledPlugin
 
 
@@ -53,8 +52,17 @@ class Candidates:
         return min(shared, key=lambda name: ("." in name, len(name), name))
 
     def ordered(self, config: Config) -> list[InstalledPlugin]:
-        """All of them, the one to be used first. A choice that cannot be met is told."""
+        """All of them, the one to be used first."""
         return self._ordered(config)[0]
+
+    def problem(self, config: Config) -> ConfigError | None:
+        """The setting that names a plugin which is not there; None when all is well."""
+        found = config.plugin_for(self.names())
+        if found is None or self._named(found[1]):
+            return None
+        key, wanted = found
+        there = ", ".join(plugin.distribution for plugin in self)
+        return ConfigError(key, wanted.source, f"no plugin {wanted.value!r} for {self.name} is there, only {there}")
 
     def explain(self, config: Config) -> None:
         """Leaves with each of several plugins which one traces the framework, why, and how to choose another."""
@@ -78,15 +86,13 @@ class Candidates:
         if found is None:
             return list(self), self._rule(self._plugins[0])
         key, wanted = found
-        chosen = [plugin for plugin in self if normal(plugin.distribution) == normal(str(wanted.value))]
+        chosen = self._named(wanted)
         if not chosen:
-            guard.tell(ConfigError(key, wanted.source, self._unknown(str(wanted.value))))
             return list(self), self._rule(self._plugins[0])
         return [*chosen, *(plugin for plugin in self if plugin not in chosen)], f"{key} ({wanted.source}) names it"
 
-    def _unknown(self, wanted: str) -> str:
-        there = ", ".join(plugin.distribution for plugin in self)
-        return f"no plugin {wanted!r} for {self.name} is there, only {there}"
+    def _named(self, wanted: Setting) -> list[InstalledPlugin]:
+        return [plugin for plugin in self if normal(plugin.distribution) == normal(str(wanted.value))]
 
     def _rule(self, plugin: InstalledPlugin) -> str:
         if plugin.is_local:

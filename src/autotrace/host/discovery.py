@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ..config import Config
+    from ..errors import ConfigError
     from .candidates import Candidates
     from .patching import AppliedPatch
     from .plugins import InstalledPlugin
-    from .status import PluginStatus
+    from .status import HookPoint, PluginStatus
     from .tracing import TracedFramework
 
 GROUP = "autotrace"
@@ -67,8 +69,8 @@ class Host:
         self._watched: dict[str, Candidates] = {}
         #: The project's own plugins that have been loaded, or are being loaded.
         self._local: set[str] = set()
-        #: While some wait to be loaded: the import that has to be over first, empty for the next one; else None.
-        self._awaited: str | None = None
+        #: Whether some wait to be loaded, until the import that is under way is over.
+        self._awaits_local = False
         self._is_loading_local = False
         self._finder = imports.Finder(self.is_watched, self.imported)
         self._registered: list[Any] = []
@@ -100,17 +102,16 @@ class Host:
                 self.discover()
         if self._optional and "." not in name:
             self._watch_named()
-        if self._awaited is not None:
+        if self._awaits_local:
             # Not now, in the midst of this import: a plugin that imports the same module would have it executed twice.
-            if imports.is_third_party(name) and not imports.is_executing(self._awaited):
-                self._awaited = name
             return True  # what the plugins to come will patch is not known yet
         return any(candidates.concerns(name) for candidates in list(self._watched.values()))
 
     def imported(self, name: str) -> None:
         """A watched module has been executed."""
-        if name == self._awaited:
-            self.load_local()
+        if self._awaits_local and not imports.is_amid_imports():
+            with guard("plugins of the project's own"):
+                self.load_local()
         for candidates in list(self._watched.values()):
             if any(plugin.is_woken_by(name) for plugin in candidates):
                 self.wake(candidates)
@@ -134,7 +135,7 @@ class Host:
                     try:
                         self._plugins, self._watched = installed(GROUP)
                         if self._local_names(self._glance()):
-                            self._awaited = ""
+                            self._awaits_local = True
                         self._watch_optional()
                         self._is_discovered = True
                     except BaseException:  # in the middle of an import that it needs itself, perhaps
@@ -169,8 +170,7 @@ class Host:
         try:
             self._load_local(self._glance())
         finally:
-            self._is_loading_local = False
-            self._awaited = None
+            self._is_loading_local = self._awaits_local = False
 
     def _load_local(self, config: Config) -> None:
         names = self._local_names(config)
@@ -266,6 +266,9 @@ class Host:
         Where several can trace the framework, one does: where it cannot be used, the next.
         """
         config = self._config()
+        problem = candidates.problem(config)
+        if problem is not None and not self._awaits_local:  # else it may be there in a moment
+            guard.tell(problem)
         is_traced = False
         for plugin in candidates.ordered(config):
             if is_traced:
@@ -312,7 +315,7 @@ class Host:
 
     def _tell_unclaimed(self, config: Config) -> None:
         """Tells of settings that belong to nobody, once every plugin that may own them has been loaded."""
-        if self._awaited is None and not self._is_incomplete():
+        if not self._awaits_local and not self._is_incomplete():
             known = {name for installed in self.discover() for name in installed.names()}
             for problem in config.unclaimed(known | {THREADING, OWN}):
                 guard.tell(problem)
@@ -365,8 +368,41 @@ class Host:
 
     def knows(self, framework: str) -> bool:
         """Whether an installed plugin goes by this name."""
-        known = {name for plugin in self.discover() for name in plugin.names()} | {THREADING, OWN}
-        return framework.lower() in {name.lower() for name in known} or self._is_incomplete()
+        known = {name.lower() for name in self.names() | {THREADING, OWN}}
+        return framework.lower() in known or self._is_incomplete()
+
+    def names(self) -> set[str]:
+        """Every name by which a framework with an installed plugin goes."""
+        return {name for plugin in self.discover() for name in plugin.names()}
+
+    def hook_points(self) -> list[HookPoint]:
+        """What became of each function that the loaded plugins wrap; their modules are imported for that."""
+        found: list[HookPoint] = []
+        for plugin in self.discover():
+            for traced in plugin.frameworks:
+                modules = sorted(traced.modules) if traced.is_on else ()
+                gone = frozenset(module for module in modules if self._is_gone(module))
+                found += traced.hook_points(plugin.distribution, gone)
+        return found
+
+    def _is_gone(self, module: str) -> bool:
+        """Imports a module; whether the distribution that should have it is there and has none of that name."""
+        if module in sys.modules or PathFinder.find_spec(module.partition(".")[0]) is None:
+            return False
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            return error.name is not None and f"{module}.".startswith(f"{error.name}.")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (a framework's code)
+            if isinstance(error, Exception):
+                guard.report(f"import of {module}", error)
+        return False
+
+    def problems(self) -> list[ConfigError]:
+        """Settings that name a plugin which is not there."""
+        config = self._config()
+        found = [candidates.problem(config) for candidates in list(self._watched.values())]
+        return [problem for problem in found if problem is not None]
 
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
+from threading import get_ident
 from types import ModuleType
 from typing import Any
 
@@ -63,8 +64,8 @@ class Finder:
             return
 
 
-#: Watched modules that are being executed. Python's own mark is missing on those of a lazy loader.
-_executing: set[str] = set()
+#: Watched modules that are being executed, and by which thread. Python's own mark is missing on those of a lazy loader.
+_executing: dict[str, int] = {}
 
 
 class _TellingExecution:
@@ -80,17 +81,20 @@ class _TellingExecution:
         if not hasattr(self._loader, "find_spec"):
             vars(self._loader).pop("exec_module", None)
         name = module.__name__
-        _executing.add(name)
+        _executing[name] = get_ident()
         try:
             self._execute(module)
         finally:
-            _executing.discard(name)
+            _executing.pop(name, None)
         self.imported(name)
 
 
-def is_executing(name: str) -> bool:
-    """Whether a watched module is being executed right now."""
-    return name in _executing
+def is_amid_imports() -> bool:
+    """Whether this thread is executing a watched module, or one of ours is half imported."""
+    if get_ident() in list(_executing.values()):
+        return True
+    ours = [module for name, module in list(sys.modules.items()) if name.startswith("autotrace.")]
+    return any(getattr(getattr(module, "__spec__", None), "_initializing", False) for module in ours)
 
 
 def is_imported(name: str) -> bool:

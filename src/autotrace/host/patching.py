@@ -12,7 +12,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable
-from types import MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import wrapt
@@ -126,12 +126,21 @@ class AppliedPatch:
         return owner is self._owner and (not self.is_of_module or self.is_in_place())
 
     def others(self) -> list[str]:
-        """Modules of other tools' wrappers around the same function, outermost first."""
+        """Modules of other tools' wrappers around the same function, outermost first; one that replaced it is one."""
         found, current = [], vars(self._owner).get(self._name)
+        # What lies beneath ours and is no wrapper of wrapt's may be the framework's own decorator.
+        is_above = self._proxy is not None
         while current is not None:
-            wrapper = getattr(current, "_self_wrapper", None)
-            if wrapper is not None and type(current) is not _Wrapper:
+            # functools.wraps copies it into plain functions.
+            wrapper = None if type(current) is FunctionType else getattr(current, "_self_wrapper", None)
+            if type(current) in (_Wrapper, _BoundWrapper):
+                is_above = False
+            elif wrapper is not None:
                 found.append(str(getattr(wrapper, "__module__", type(wrapper).__module__)))
+            elif is_above:
+                # Not `__module__`: functools.wraps gives it that of the function it wraps.
+                names = getattr(getattr(current, "__func__", current), "__globals__", {})
+                found.append(str(names.get("__name__", type(current).__module__)))
             current = (
                 vars(current).get("__wrapped__")
                 if wrapper is None and hasattr(current, "__dict__")
@@ -147,7 +156,10 @@ class AppliedPatch:
         """Whether our wrapper is there, perhaps beneath another tool's."""
         current = vars(self._owner).get(self._name)
         while current is not None:
-            if current is self._proxy:
+            # Another tool may have taken the method from the class, and so what our wrapper is there.
+            if current is self._proxy or (
+                type(current) is _BoundWrapper and getattr(current, "_self_parent", None) is self._proxy
+            ):
                 return True
             current = getattr(current, "__wrapped__", None)
         return False

@@ -11,6 +11,30 @@ OFF = 'off unless it is named: autotrace.autolog("{name}", disable=False)'
 State = Literal["waiting", "active", "disabled", "unsupported", "failed"]
 
 
+#: found; missing (a fault); absent (no fault: the plugin says that not every version has it); waiting (its module has
+#: not been imported); off (the framework is not traced).
+HookState = Literal["found", "missing", "absent", "waiting", "off"]
+
+
+@dataclass(frozen=True)
+class HookPoint:
+    """One function of a framework that a plugin wraps, or would.
+
+    Attributes:
+        framework: The framework's name.
+        distribution: The plugin's distribution.
+        target: The function, e.g. `acme.client.Client.search`.
+        state: What became of it.
+        wrapped_by: Modules of other tools that have wrapped it too.
+    """
+
+    framework: str
+    distribution: str
+    target: str
+    state: HookState
+    wrapped_by: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class PluginStatus:
     """One plugin for one framework.

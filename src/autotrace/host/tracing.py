@@ -26,6 +26,7 @@ from .delegation import SETTING, Delegation
 from .imports import is_imported
 from .instrumentation import Boundary, Event, Instrumentation, Patch, RunContext, RunEnd, RunStart, StreamClass
 from .patching import AppliedPatch, MissingTarget, resolve
+from .status import HookPoint, HookState
 from .subclasses import Descendants
 
 RunTarget = RunStart | RunEnd | RunContext | Boundary
@@ -60,6 +61,7 @@ class TracedFramework:
         self.is_on = False
         self.is_wanted = True
         self.missing: list[str] = []
+        self._not_there: list[Target] = []
         self._version = version
         self._redactors = redactors
         self._recorder: Recorder | None = None
@@ -87,6 +89,37 @@ class TracedFramework:
         is_optional = self.instrumentation.is_optional
         self.is_wanted = config.is_asked_for(name) if is_optional else not config.is_disabled(name)
         return self.is_wanted
+
+    def hook_points(self, distribution: str, gone: frozenset[str] = frozenset()) -> list[HookPoint]:
+        """What became of each function that the plugin wraps.
+
+        Args:
+            distribution: The plugin's.
+            gone: Modules that the installed framework does not have.
+        """
+        found = []
+        for target in self._targets:
+            name = target.name if isinstance(target, StreamClass) else target.target
+            others = {one for patch, known in self._applied.items() if known == target for one in patch.others()}
+            found.append(
+                HookPoint(
+                    self.instrumentation.name,
+                    distribution,
+                    f"{target.module}.{name}",
+                    self._state_of(target, gone),
+                    tuple(sorted(others - self.modules)),
+                )
+            )
+        return found
+
+    def _state_of(self, target: Target, gone: frozenset[str]) -> HookState:
+        if not self.is_on:
+            return "off"
+        if target in self._waiting and target.module not in gone:
+            return "waiting"
+        if target in self._waiting or target in self._not_there:
+            return "absent" if getattr(target, "optional", False) else "missing"
+        return "found"
 
     def switch_on(self, config: Config, provider: TracerProvider) -> list[ConfigError]:
         """Starts tracing, or takes over changed settings. Returns what could not be used of them."""
@@ -155,10 +188,12 @@ class TracedFramework:
             try:
                 self._apply(target)
             except MissingTarget as error:
+                self._not_there.append(target)
                 if not getattr(target, "optional", False):
                     self.missing.append(str(error))
                     guard.report(f"{self.instrumentation.name}: patch", error)
             except Exception as error:  # noqa: BLE001 (a plugin's data)
+                self._not_there.append(target)
                 self.missing.append(f"{target.module}: {error}")
                 guard.report(f"{self.instrumentation.name}: patch", error)
 

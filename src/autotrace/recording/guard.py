@@ -1,7 +1,7 @@
 """The one barrier against our own errors: log once, count, or raise when strict.
 
 Whatever goes wrong inside autotrace or a plugin ends here. The traced program goes on, the span keeps what is
-known, and `autotrace plugins` tells what failed and how often.
+known, and `autotrace doctor` tells what failed and how often.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Guard:
         if failure is None:
             self.failures[where] = Failure(where, 1, last)
             logger.warning(
-                "%s failed (%s); the traced program is not affected. Said once; `autotrace plugins` counts.",
+                "%s failed (%s); the traced program is not affected. Said once; `autotrace doctor` counts.",
                 where,
                 last,
             )

@@ -60,6 +60,12 @@ class Reader:
         with self._translated():
             self._connection, self._empty = self._open()
 
+    @property
+    def schema_version(self) -> int:
+        """How many migrations the store has been through."""
+        with self._translated():
+            return schema.version(self._connection)
+
     def traces(
         self, limit: int = 20, since_ns: int | None = None, errors: bool = False, session: str | None = None
     ) -> list[TraceSummary]:

@@ -1,0 +1,66 @@
+"""What a journal holds that a destination has not taken yet, as somebody sees it who only looks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cursors import Cursors
+from .segments import CHUNK, Segment, segment_names
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits for one destination.
+
+    Attributes:
+        destination: Its name.
+        bytes: In the journal's files.
+        records: Starts and ends of spans.
+        unreadable: Segments that could not be looked at.
+    """
+
+    destination: str
+    bytes: int
+    records: int
+    unreadable: int = 0
+
+
+def queues(
+    folder: Path, destinations: Iterable[str], offsets: Mapping[str, Mapping[str, int]] | None = None
+) -> list[Queue]:
+    """What waits for each destination; the journal stays as it is.
+
+    Args:
+        folder: The journal's folder.
+        destinations: Their names.
+        offsets: How far each has come, by segment, as the processes that write them tell; otherwise what was saved
+            beside a segment counts.
+    """
+    names = list(dict.fromkeys(destinations))
+    bytes_, records, unreadable = dict.fromkeys(names, 0), dict.fromkeys(names, 0), 0
+    for segment_name in segment_names(folder):
+        try:
+            with Segment(folder, segment_name) as segment:
+                saved = Cursors(segment.path, segment.body_start)
+                size = segment.size()
+                for name in names:
+                    told = (offsets or {}).get(segment_name.file, {}).get(name, 0)
+                    offset = min(max(told, saved[name]), size)
+                    bytes_[name] += size - offset
+                    records[name] += _lines(segment.file, offset, size)
+        except FileNotFoundError:  # delivered meanwhile
+            continue
+        except OSError:
+            unreadable += 1
+    return [Queue(name, bytes_[name], records[name], unreadable) for name in names]
+
+
+def _lines(file: int, offset: int, end: int) -> int:
+    found = 0
+    while offset < end and (data := os.pread(file, min(CHUNK, end - offset), offset)):
+        found += data.count(b"\n")
+        offset += len(data)
+    return found
