@@ -210,6 +210,8 @@ FAULTS = {
     ),
     "loses the span on break": (streams_by_hand(), "test_breaking_out_of_a_stream[stream]"),
     "loses the async span on break": (streams_by_hand(), "test_breaking_out_of_a_stream[astream]"),
+    "loses the span on close": (streams_by_hand(), "test_closing_a_stream[stream]"),
+    "loses the async span on close": (streams_by_hand(), "test_closing_a_stream[astream]"),
     "loses the span on GC": (
         streams_by_hand("self.operation.abandon('closed')", "KEPT.append(stream)"),
         "test_a_stream_that_is_dropped[stream]",

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from google.genai import errors, types
-from opentelemetry import trace
 
-from .conftest import MODEL, QUESTION, Sdk, Spans
+import autotrace
+from autotrace import Usage
+from autotrace.testing import Spans
+
+from .conftest import MODEL, QUESTION, Sdk
 
 Play = Callable[[str], Sdk]
 
@@ -15,7 +18,7 @@ Play = Callable[[str], Sdk]
 # Real annotations: older versions of the SDK do not read those that are texts.
 def temperature(city: str) -> int:
     """The temperature in a city, in degrees."""
-    with trace.get_tracer("test").start_as_current_span(city):
+    with autotrace.span(city):
         return 4
 
 
@@ -24,25 +27,13 @@ def test_usage(play: Play, spans: Spans, streamed: bool) -> None:
     """Tokens are the provider's: thoughts count as output, cached ones as input; a stream's totals are not summed."""
     sdk = play("answer")
     sdk.all(sdk.stream()) if streamed else sdk.ask()
-    assert spans.one().usage == {
-        "input_tokens": 1420,
-        "output_tokens": 11 + 37,
-        "reasoning.output_tokens": 37,
-        "cache_read.input_tokens": 1024,
-        "audio.input_tokens": 120,
-    }
+    assert spans.usage == Usage(1420, 11 + 37, reasoning=37, cache_read=1024, audio_input=120)
 
 
 def test_usage_of_tools(play: Play, spans: Spans) -> None:
     """What the provider's own tools found is input, which the API counts beside the prompt."""
     play("parts").ask()
-    assert spans.one().usage == {
-        "input_tokens": 30 + 200,
-        "output_tokens": 50 + 10,
-        "reasoning.output_tokens": 10,
-        "audio.input_tokens": 7,
-        "audio.output_tokens": 10,
-    }
+    assert spans.usage == Usage(30 + 200, 50 + 10, reasoning=10, audio_input=7, audio_output=10)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -50,21 +41,20 @@ def test_function_calling(play: Play, spans: Spans, streamed: bool) -> None:
     """Every request that automatic function calling makes is a span with its own tokens; functions run beside them."""
     sdk = play("function_calling")
     config = {"tools": [temperature]}
-    with trace.get_tracer("test").start_as_current_span("program"):
+    with autotrace.span("program"):
         if streamed:
             assert [piece.text for piece in sdk.all(sdk.stream(**config)) if piece.text] == ["Oslo 4, Bergen 4."]
         else:
             assert sdk.ask(**config).text == "Oslo 4, Bergen 4."
-    found = spans.all()
-    assert [span.name for span in found] == [f"generate_content {MODEL}"] * 3
-    assert [(span.usage["input_tokens"], span.usage["output_tokens"]) for span in found] == [
-        (60, 42),
-        (110, 17),
-        (160, 9),
-    ]
+    request = f"  generate_content {MODEL}"
+    assert spans.outline().splitlines() == ["program", request, "  Oslo", request, "  Bergen", request]
+    found = [span for span in spans.all() if span.framework]
+    assert [span.usage[:2] for span in found] == [(60, 42), (110, 17), (160, 9)]
     assert [span["response.finish_reasons"] for span in found] == [["tool_call"], ["tool_call"], ["stop"]]
-    assert [len(span.input) for span in found] == [len(sent.json["contents"]) for sent in sdk.server.requests]
-    assert [message["role"] for message in found[2].input][:3] == ["user", "assistant", "tool"]
+    assert [len(span["input.messages"]) for span in found] == [
+        len(sent.json["contents"]) for sent in sdk.server.requests
+    ]
+    assert [message["role"] for message in found[2]["input.messages"]][:3] == ["user", "assistant", "tool"]
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -78,10 +68,10 @@ def test_chat(play: Play, spans: Spans, streamed: bool) -> None:
         else:
             sdk.wait(chat.send_message(QUESTION))
     first, second = spans.all()
-    assert len(first.input) == 1
+    assert len(first["input.messages"]) == 1
     assert second["system_instructions"] is not None
     if not streamed:  # some versions of the SDK forget a turn that ends with an empty text
-        assert [message["role"] for message in second.input] == ["user", "assistant", "user"]
+        assert [message["role"] for message in second["input.messages"]] == ["user", "assistant", "user"]
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -96,10 +86,7 @@ def test_continuation(play: Play, spans: Spans, streamed: bool) -> None:
         assert sdk.ask().usage_metadata.candidates_token_count == 105
     found = spans.all()
     assert [span["response.id"] for span in found] == ["hop_1", "hop_2"]
-    assert [span.usage for span in found] == [
-        {"input_tokens": 10, "output_tokens": 100},
-        {"input_tokens": 110, "output_tokens": 5},
-    ]
+    assert [span.usage for span in found] == [Usage(10, 100), Usage(110, 5)]
     assert [span["response.finish_reasons"] for span in found] == [["length"], ["stop"]]
 
 
@@ -110,8 +97,8 @@ def test_http_response(play: Play, spans: Spans) -> None:
     reply = play("answer").ask(should_return_http_response=True)
     assert reply.candidates is None
     span = spans.one()
-    assert span.usage["output_tokens"] == 48
-    assert [part["type"] for part in span.output[0]["parts"]] == ["reasoning", "text"]
+    assert span.usage.output_tokens == 48
+    assert [part["type"] for part in span["output.messages"][0]["parts"]] == ["reasoning", "text"]
 
 
 def test_stream_that_is_closed(play: Play, spans: Spans) -> None:
@@ -124,9 +111,9 @@ def test_stream_that_is_closed(play: Play, spans: Spans) -> None:
     sdk.close(stream)
     sdk.rest()
     span = spans.one()
-    assert (span.status, span["autotrace.outcome"]) == ("unset", "closed")
-    assert (span.usage["input_tokens"], span.usage["output_tokens"]) == (1420, 38)
-    assert span.output[0]["parts"][1]["content"] == "In "
+    assert (span.status, span.outcome) == ("unset", "closed")
+    assert (span.usage.input_tokens, span.usage.output_tokens) == (1420, 38)
+    assert span["output.messages"][0]["parts"][1]["content"] == "In "
 
 
 def test_stream_that_is_left(play: Play, spans: Spans) -> None:
@@ -136,7 +123,7 @@ def test_stream_that_is_left(play: Play, spans: Spans) -> None:
     sdk.next(stream)
     del stream
     sdk.rest()
-    assert spans.one()["autotrace.outcome"] == "closed"
+    assert spans.one().outcome == "closed"
 
 
 def test_stream_that_breaks(play: Play, spans: Spans) -> None:
@@ -149,7 +136,7 @@ def test_stream_that_breaks(play: Play, spans: Spans) -> None:
     span = spans.one()
     kind = type(caught.value)
     assert (span.status, span["error.type"]) == ("error", f"{kind.__module__}.{kind.__qualname__}")
-    assert span.usage["output_tokens"] == 41
+    assert span.usage.output_tokens == 41
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, errors.ClientError), (503, errors.ServerError)])
@@ -163,7 +150,7 @@ def test_error(play: Play, spans: Spans, status: int, kind: type[Exception], str
     assert type(caught.value) is kind
     span = spans.one()
     assert (span.status, span["error.type"]) == ("error", f"google.genai.errors.{kind.__name__}")
-    assert span.usage == {}
+    assert span.usage == Usage()
 
 
 def test_embeddings(play: Play, spans: Spans) -> None:
@@ -175,7 +162,7 @@ def test_embeddings(play: Play, spans: Spans) -> None:
     assert (span.name, span.status) == ("embeddings gemini-embedding-001", "ok")
     assert (span["input.value"], span["output.value"]) == ('["one","two"]', "<2 vectors>")
     assert span["embeddings.dimension.count"] == 3
-    assert span.usage == {}
+    assert span.usage == Usage()
 
 
 def test_vertex(play: Play, spans: Spans) -> None:
@@ -189,7 +176,7 @@ def test_vertex(play: Play, spans: Spans) -> None:
     found = spans.all()
     assert [span["provider.name"] for span in found] == ["gcp.vertex_ai"] * 3
     assert [span.name for span in found] == [f"generate_content {MODEL}"] * 2 + ["embeddings text-embedding-005"]
-    assert [span.usage["input_tokens"] for span in found] == [8, 8, 12]
+    assert [span.usage.input_tokens for span in found] == [8, 8, 12]
     assert found[2]["embeddings.dimension.count"] == 3
 
 
@@ -203,8 +190,8 @@ def test_images(play: Play, spans: Spans) -> None:
     span = spans.one()
     assert span.name == "image_generation imagen-4.0-generate-001"
     assert (span["output.type"], span["request.choice.count"]) == ("image", 2)
-    assert span.input[0]["parts"] == [{"type": "text", "content": "A heron"}]
-    image, refusal = span.output[0]["parts"]
+    assert span["input.messages"][0]["parts"] == [{"type": "text", "content": "A heron"}]
+    image, refusal = span["output.messages"][0]["parts"]
     assert (image["type"], image["mime_type"], image["size"]) == ("blob", "image/png", 8)
     assert refusal == {"type": "refusal", "content": "Unsafe."}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 from autotrace import Message, Part, ToolCall
 
@@ -27,7 +27,8 @@ def _message(content: Any) -> Message:
     parts = tuple(map(part, content if isinstance(content, list | tuple) else items(content, "parts")))
     if parts and all(isinstance(one, Part) and one.type == "tool_call_response" for one in parts):
         return Message("tool", parts)
-    return Message({"model": "assistant"}.get(role := field(content, "role") or "user", role), parts)
+    role = field(content, "role") or "user"
+    return Message("assistant" if role == "model" else role, parts)
 
 
 def text_of(contents: Any) -> str:
@@ -53,12 +54,9 @@ def part(value: Any) -> Piece:
 def media(url: str | None, data: bytes | None, told: Any) -> Part:
     """Data, by their address where they have one; `told` says of what type they are."""
     mime_type = field(told, "mime_type")
-    known = _MODALITIES.get(str(mime_type).partition("/")[0])
-    modality = known or "document"
+    kind = str(mime_type).partition("/")[0]
+    modality: Any = kind if kind in ("image", "audio", "video") else "document"
     return Part.media(str(url), modality, mime_type) if url else Part.blob(data or b"", mime_type, modality)
-
-
-_MODALITIES: Mapping[str, Literal["image", "audio", "video"]] = {"image": "image", "audio": "audio", "video": "video"}
 
 
 def _call(found: Any, name: str, arguments: Any, server: bool = False) -> ToolCall:
@@ -66,8 +64,8 @@ def _call(found: Any, name: str, arguments: Any, server: bool = False) -> ToolCa
 
 
 def _result(found: Any, _: Any) -> Part:
-    answer, media = field(found, "response"), [part(one) for one in items(found, "parts")]
-    return Part.tool_result([answer, *media] if media else answer, field(found, "id"))
+    answer, beside = field(found, "response"), [part(one) for one in items(found, "parts")]
+    return Part.tool_result([answer, *beside] if beside else answer, field(found, "id"))
 
 
 #: Kinds of parts by the field that makes a part one; each is read from that field and the whole part.

@@ -61,9 +61,8 @@ def _reason(reason: str, parts: list[Piece]) -> str:
     return _REASONS.get(reason, reason.lower())
 
 
-#: The API's reasons in the conventions' words; one that they have no word for is told as it is.
+#: The API's reasons in the conventions' words, where these are others.
 _REASONS: Mapping[str, str] = {
-    "STOP": "stop",
     **dict.fromkeys(("MAX_TOKENS", "CONTINUATION"), "length"),
     **dict.fromkeys(("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE"), "content_filter"),
     **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"), "content_filter"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ def generation(call: Call, stream: bool = False) -> RequestValues:
     config = call.argument("config")
     formats = [*map(str, items(config, "response_modalities")), field(config, "response_mime_type")]
     return {
-        **_asked(call, config, {"stream": True} if stream else {}),
+        **_asked(call, stream),
         "input": messages(call.argument("contents")),
         "instructions": text_of(field(config, "system_instruction")),
         "tools": [_offered(tool) for tool in items(config, "tools")],
@@ -27,43 +26,36 @@ def generation(call: Call, stream: bool = False) -> RequestValues:
 
 def embedding(call: Call) -> RequestValues:
     """Contents to be embedded."""
-    config = call.argument("config")
-    dimensions = {"gen_ai.embeddings.dimension.count": field(config, "output_dimensionality")}
-    return {**_asked(call, config), "input_value": call.argument("contents"), "attributes": dimensions}
+    dimensions = {"gen_ai.embeddings.dimension.count": field(call.argument("config"), "output_dimensionality")}
+    return {**_asked(call), "input_value": call.argument("contents"), "attributes": dimensions}
 
 
 def picture(call: Call) -> RequestValues:
     """An image to be made or changed."""
-    prompt = Message.user(call.argument("prompt") or "")
-    return {**_asked(call, call.argument("config")), "input": [prompt], "output_type": "image"}
+    return {**_asked(call), "input": [Message.user(call.argument("prompt"))], "output_type": "image"}
 
 
-def _asked(call: Call, config: Any, more: Mapping[str, Any] | None = None) -> RequestValues:
-    client = call.instance._api_client
+def _asked(call: Call, stream: bool = False) -> RequestValues:
+    client, config = call.instance._api_client, call.argument("config")
     url = urlsplit(field(client, "_http_options", "base_url") or "")
-    parameters = {
-        known: value for name, known in _PARAMETERS.items() if (value := field(config, *name.split("."))) is not None
-    }
-    if parameters.get("choice.count") == 1:
-        del parameters["choice.count"]
+    count = field(config, "candidate_count") or field(config, "number_of_images")
     return {
         # `models/gemini-3` and a project's path to it are `gemini-3`; a tuned model or an endpoint stays a path.
         "model": str(call.argument("model")).rpartition("models/")[2],
         "provider": "gcp.vertex_ai" if client.vertexai else "gcp.gemini",
         "server": (url.hostname, url.port),
-        "parameters": {**parameters, **(more or {})},
+        "parameters": {
+            **{name: field(config, name) for name in _PARAMETERS},
+            "max_tokens": field(config, "max_output_tokens"),
+            "reasoning.level": field(config, "thinking_config", "thinking_level"),
+            "choice.count": None if count == 1 else count,
+            "stream": stream or None,
+        },
     }
 
 
-#: Parameters by their place in the SDK's config, with the conventions' name of each.
-_PARAMETERS: Mapping[str, str] = {
-    **{name: name for name in ("temperature", "top_p", "top_k", "stop_sequences", "seed")},
-    **{name: name for name in ("frequency_penalty", "presence_penalty")},
-    "max_output_tokens": "max_tokens",
-    "candidate_count": "choice.count",
-    "number_of_images": "choice.count",
-    "thinking_config.thinking_level": "reasoning.level",
-}
+#: Parameters that the SDK and the conventions call the same.
+_PARAMETERS = ("temperature", "top_p", "top_k", "stop_sequences", "seed", "frequency_penalty", "presence_penalty")
 _OUTPUTS = {"AUDIO": "speech", "IMAGE": "image", "application/json": "json", "text/plain": "text"}
 
 
@@ -71,4 +63,4 @@ def _offered(tool: Any) -> Any:
     """A tool as it is given; a function by its name and what it says of itself."""
     if not callable(tool):
         return tool
-    return {"name": getattr(tool, "__name__", type(tool).__name__), "description": getattr(tool, "__doc__", None)}
+    return {"name": getattr(tool, "__name__", type(tool).__name__), "description": tool.__doc__}

@@ -36,4 +36,5 @@ class InstrumentationContract(Results, Streams, Contexts, Contents, Patches):
         operation: `gen_ai.operation.name` of the spans.
         spans_per_call: How many spans one call leaves.
         told: Whether prompt and answer are on the span: not so for what is no conversation, such as embeddings.
+        closes_late: Whether the framework leaves it to the event loop to close what lies beneath an async stream.
     """

@@ -39,6 +39,7 @@ class Forms:
     operation: ClassVar[str] = "chat"
     spans_per_call: ClassVar[int] = 1
     told: ClassVar[bool] = True
+    closes_late: ClassVar[bool] = False
     _before: ClassVar[Held]
 
     @pytest.fixture
@@ -180,8 +181,13 @@ def next_piece(stream: Any) -> Any:
     return next(iter(stream) if not isinstance(stream, Iterator) else stream)
 
 
-async def turns(count: int = 5) -> None:
-    """Lets an event loop go round, and the garbage collector before it."""
-    gc.collect()
-    for _ in range(count):
+async def turns(most: int = 100) -> None:
+    """Lets an event loop go round until it is idle: streams within streams are closed one after the other."""
+    idle = 0
+    for _ in range(most):
+        if idle < 2:
+            gc.collect()
         await asyncio.sleep(0)
+        idle = idle + 1 if len(asyncio.all_tasks()) == 1 else 0
+        if idle == 5:
+            return

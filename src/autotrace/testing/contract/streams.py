@@ -84,6 +84,8 @@ class Streams(Forms):
                 done = _closing(stream)()
                 if hasattr(done, "__await__"):
                     await done
+                if self.closes_late:
+                    await turns()
                 ended(stream)
 
             self._in_loop(closed)
