@@ -210,7 +210,7 @@ def test_other_readers_leave_it_alone(line, adopt, home, spans):
 def write(folder, pid, age_s=0.0, number=0):
     path = folder / f"{number:x}-{pid}-0123abcd.health"
     path.write_bytes(orjson.dumps(GOOD))
-    moment = time.time() - age_s - number * 0.001
+    moment = time.time() - age_s - number  # seconds apart
     os.utime(path, (moment, moment))
     return path
 
