@@ -76,7 +76,7 @@ ON = 'autotrace.autolog("opentelemetry", disable=False)'
 
 def needs(*distributions: str) -> None:
     """Skips the test where one of these is not installed; fails where all have to be."""
-    installed = {(found.metadata["Name"] or "").lower() for found in metadata.distributions()}
+    installed = {str(found.metadata.get("Name")).lower() for found in metadata.distributions()}
     missing = [name for name in distributions if name not in installed]
     if missing:
         assert REQUIRED not in os.environ, f"{missing} are not installed"

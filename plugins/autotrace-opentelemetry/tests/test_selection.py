@@ -223,6 +223,7 @@ def test_plugins_of_ours(site: Site) -> None:
 def test_damaged_metadata(site: Site) -> None:
     """What is broken of other distributions harms nothing."""
     (site.folder / "odd-1.0.dist-info").mkdir()
+    (site.folder / "empty-1.0.dist-info").mkdir()
     (site.folder / "odd-1.0.dist-info" / "METADATA").write_text("no metadata at all")
     site.add("x-odd", entry("odd"), "Requires-Dist: ???; extra == 'instruments'")
     assert read("x-odd")[1] == ""

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable
 from importlib import metadata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 GROUP = "opentelemetry_instrumentor"
 OURS = "autotrace"
@@ -41,16 +41,19 @@ def found() -> tuple[list[Instrumentor], dict[str, str]]:
     """The instrumentors; and by name (a distribution's, a module's) the plugins of ours that trace something."""
     installed: dict[str, metadata.Distribution] = {}
     for distribution in metadata.distributions():
-        if distribution.metadata["Name"]:
-            installed.setdefault(normal(distribution.metadata["Name"]), distribution)
+        # Of a damaged one some Pythons have no metadata, or none of that name.
+        told: Any = distribution.metadata
+        name = told.get("Name") if told else None
+        if name:
+            installed.setdefault(normal(name), distribution)
     instrumentors: list[Instrumentor] = []
     plugins: dict[str, str] = {}
     for name, distribution in installed.items():
-        told = distribution.read_text("entry_points.txt") or ""
-        if f"[{GROUP}]" in told:
+        groups = distribution.read_text("entry_points.txt") or ""
+        if f"[{GROUP}]" in groups:
             entries = distribution.entry_points.select(group=GROUP)
             instrumentors += [_instrumentor(entry, name, distribution, installed) for entry in entries]
-        if f"[{OURS}]" in told:
+        if f"[{OURS}]" in groups:
             for covered in _covered(name, distribution):
                 plugins[covered] = name
     return instrumentors, plugins
