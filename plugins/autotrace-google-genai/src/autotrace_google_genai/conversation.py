@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any
 
-from autotrace import Message, Part, ToolCall
+from autotrace import Message, Part, ToolCall, read
 
-from .fields import field, fields, items
+from .fields import field, items
 
 Piece = Part | ToolCall
 
@@ -17,7 +17,7 @@ def messages(contents: Any) -> list[Message]:
     """All that the SDK takes as contents. Parts that stand side by side are one message, as they are to the SDK."""
     given = contents if isinstance(contents, list | tuple) else [] if contents is None else [contents]
     found: list[Message] = []
-    for is_whole, group in groupby(given, lambda one: isinstance(one, list | tuple) or "parts" in fields(one)):
+    for is_whole, group in groupby(given, lambda one: isinstance(one, list | tuple) or "parts" in read.view(one)):
         beside = list(group)
         found += map(_message, beside) if is_whole else [_message(beside)]
     return found
@@ -41,13 +41,13 @@ def part(value: Any) -> Piece:
     """One part, whichever way it is given; one of unknown kind under its own name."""
     if isinstance(value, str):
         return Part.text(value)
-    for kind, read in _KINDS.items():
+    for kind, reader in _KINDS.items():
         found = field(value, kind)
         if found is not None:
-            return read(found, value)
+            return reader(found, value)
     if type(value).__module__.startswith("PIL."):
         return Part("image", "x".join(map(str, value.size)))
-    unknown = [(kind, found) for kind, found in fields(value).items() if found is not None and kind not in _BESIDE]
+    unknown = [(kind, found) for kind, found in read.view(value).items() if found is not None and kind not in _BESIDE]
     return Part(*unknown[0]) if unknown else Part(type(value).__name__)
 
 

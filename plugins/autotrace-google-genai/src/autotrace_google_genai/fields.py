@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from functools import cache
 from typing import Any
 
-
-def fields(value: Any) -> Mapping[str, Any]:
-    """The fields of a dict or a model, by name. No property is asked: a picture's would read its file."""
-    return value if isinstance(value, dict) else getattr(value, "__dict__", None) or {}
+from autotrace import read
 
 
 def field(value: Any, *path: str) -> Any:
     """What stands at `path`, by the names of the SDK's models; None where there is nothing."""
     for name in path:
-        known = fields(value)
+        known = read.view(value)
         value = known.get(name, known.get(_camel(name)))
     return _plain(value)
 
