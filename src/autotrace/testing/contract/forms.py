@@ -87,6 +87,9 @@ class Forms:
         """Asks with messages that come from a generator, where the framework takes one."""
         self._lacks("call_with_iterator")
 
+    async def aclose(self) -> None:
+        """Closes what `acall` and `astream` have opened, clients above all, in the event loop that it belongs to."""
+
     def objects(self) -> Iterable[Any]:
         """Objects of the framework that a program may copy or pickle: a client, a reply."""
         self._lacks("objects")
@@ -153,6 +156,7 @@ class Forms:
                 return await work()
             finally:
                 assert get_current() is before, "the call left something current that was not current before it"
+                await self.aclose()
 
         return asyncio.run(whole())
 
@@ -181,7 +185,12 @@ def next_piece(stream: Any) -> Any:
 
 
 async def turns(count: int = 5) -> None:
-    """Lets an event loop go round, and the garbage collector before it."""
-    gc.collect()
-    for _ in range(count):
-        await asyncio.sleep(0)
+    """Lets an event loop go round, and the garbage collector before it.
+
+    Twice: an asynchronous generator that is found to be garbage is closed by the loop first, and is gone, with what it
+    holds, the next time only.
+    """
+    for _ in range(2):
+        gc.collect()
+        for _ in range(count):
+            await asyncio.sleep(0)
