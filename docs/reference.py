@@ -126,19 +126,24 @@ def _default(kind: Any, name: str) -> str:
 
 
 def _methods(kind: Any) -> str:
-    """A line a public method."""
+    """A line a public method or property."""
     found = []
     for name, member in vars(kind).items():
+        if isinstance(member, property) and not name.startswith("_"):
+            found.append(f"- `{kind.__name__}.{name}`: {_summary(member)}\n")
         function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
         if name.startswith("_") or not inspect.isfunction(function) or not inspect.getdoc(function):
             continue
-        summary = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
         parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in ("self", "cls")]
         shown = ", ".join(
             str(p).split(":")[0] if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters
         )
-        found.append(f"- `{kind.__name__}.{name}({shown})`: {summary}\n")
+        found.append(f"- `{kind.__name__}.{name}({shown})`: {_summary(function)}\n")
     return "".join(found) + ("\n" if found else "")
+
+
+def _summary(member: Any) -> str:
+    return (inspect.getdoc(member) or "").partition("\n\n")[0].replace("\n", " ")
 
 
 if __name__ == "__main__":

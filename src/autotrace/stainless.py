@@ -103,6 +103,15 @@ def _retry(call: Call) -> Mapping[str, Any] | None:
 def amended(call: Call, hides: Callable[[Any], bool] | None = None, **changes: Any) -> Amendment:
     """The same call with some of its `options` changed, in a copy.
 
+    Example:
+        >>> from types import SimpleNamespace
+        >>> class Options(SimpleNamespace):
+        ...     def copy(self):
+        ...         return Options(**vars(self))
+        >>> call = Call(None, (str, Options(url="/chat", seed=None)), {}, ("cast_to", "options"))
+        >>> amended(call, seed=7).args[1]
+        Options(url='/chat', seed=7)
+
     Args:
         call: A call of the client's `request`.
         hides: Says which pieces of the stream exist only because of the change (see `Amendment`).

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from opentelemetry import context, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import autotrace
 from autotrace.activation import active
@@ -86,6 +89,21 @@ def test_off_and_on(spans: Spans) -> None:
     with autotrace.span("seen"):
         pass
     assert spans.outline() == "seen"
+
+
+def test_another_provider(spans: Spans) -> None:
+    """Spans can be sent to another provider, as a program's own gets them, for a stretch of a test."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    spans.on(tracer_provider=provider)
+    with autotrace.span("theirs"):
+        pass
+    spans.on()
+    with autotrace.span("ours"):
+        pass
+    assert [span.name for span in exporter.get_finished_spans()] == ["theirs"]
+    assert spans.outline() == "ours"
 
 
 def test_an_open_span_is_found(clean: None) -> None:

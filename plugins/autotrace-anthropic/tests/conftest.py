@@ -7,38 +7,30 @@ an event loop.
 from __future__ import annotations
 
 import asyncio
-import gc
 import inspect
-import json
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anthropic
 import pytest
 from opentelemetry.context import get_current
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-import autotrace
-from autotrace.activation import active
-from autotrace.recording import recorder
-from autotrace.recording.guard import guard
-from autotrace.testing.replay import ReplayServer
+from autotrace.testing import RecordedSpan, ReplayServer
 
 RECORDINGS = Path(__file__).parent / "recordings"
 QUESTION = "Where does the heron nest?"
 ANSWER = "The heron nests in the old alder by the weir."
-#: The least that a message wants.
-ASK: Mapping[str, Any] = {
-    "model": "claude-opus-5",
-    "max_tokens": 100,
-    "messages": [{"role": "user", "content": QUESTION}],
-}
+
+
+def ask(question: str) -> dict[str, Any]:
+    """The least that a message wants."""
+    return {"model": "claude-opus-5", "max_tokens": 100, "messages": [{"role": "user", "content": question}]}
+
+
+ASK: Mapping[str, Any] = ask(QUESTION)
 
 
 class Sdk:
@@ -112,66 +104,16 @@ class Sdk:
             await self.wait(client.close())
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """A span that has ended."""
-
-    span: ReadableSpan
-
-    def __getitem__(self, name: str) -> Any:
-        """The attribute `name`, or `gen_ai.` and `name`; None where there is none."""
-        attributes = self.span.attributes or {}
-        return attributes.get(name, attributes.get("gen_ai." + name))
-
-    @property
-    def input(self) -> list[dict[str, Any]]:
-        """The messages that were sent."""
-        return json.loads(self["input.messages"])  # type: ignore[no-any-return]
-
-    @property
-    def output(self) -> dict[str, Any]:
-        """The message that came back."""
-        (message,) = json.loads(self["output.messages"])
-        return message  # type: ignore[no-any-return]
-
-    @property
-    def text(self) -> str | None:
-        """The text that came back, where it is nothing else."""
-        (part,) = self.output["parts"]
-        return part["content"] if part["type"] == "text" else None
-
-    @property
-    def status(self) -> str:
-        """`ok`, `error` or `unset`."""
-        return self.span.status.status_code.name.lower()
-
-    @property
-    def usage(self) -> dict[str, int]:
-        """The tokens, by the conventions' names."""
-        prefix, attributes = "gen_ai.usage.", self.span.attributes or {}
-        return {name.removeprefix(prefix): attributes[name] for name in attributes if name.startswith(prefix)}  # type: ignore[misc]
+def output(span: RecordedSpan) -> Any:
+    """The message that came back."""
+    (message,) = span["output.messages"]
+    return message
 
 
-class Spans:
-    """The spans that have ended."""
-
-    def __init__(self) -> None:
-        self._exporter = InMemorySpanExporter()
-        self.provider = TracerProvider()
-        self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-
-    def on(self, **options: Any) -> None:
-        """Switches tracing on (again)."""
-        autotrace.autolog(tracer_provider=self.provider, **{"strict": True, "disable": False, **options})
-
-    def all(self) -> list[Recorded]:
-        """Every span, in the order of ending."""
-        return [Recorded(span) for span in self._exporter.get_finished_spans()]
-
-    def one(self) -> Recorded:
-        """The one span that there is."""
-        (span,) = self.all()
-        return span
+def text(span: RecordedSpan) -> str | None:
+    """The text that came back, where it is nothing else."""
+    (part,) = output(span)["parts"]
+    return part["content"] if part["type"] == "text" else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -202,21 +144,3 @@ def sdk(request: pytest.FixtureRequest) -> Iterator[Sdk]:
     """The SDK, sync and async."""
     with ExitStack() as stack:
         yield Sdk(request.param == "async", stack)
-
-
-@pytest.fixture
-def spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spans]:
-    """Tracing, switched on; afterwards nothing of it is open, and it has had no error of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OTEL_TRACES_SAMPLER", raising=False)
-    active().reset()
-    spans = Spans()
-    spans.on()
-    yield spans
-    if recorder._open:
-        gc.collect()
-    left_open, failures = dict(recorder._open), set(guard.failures)
-    active().reset()
-    spans.provider.shutdown()
-    assert not left_open, "operations are still open"
-    assert failures == set()

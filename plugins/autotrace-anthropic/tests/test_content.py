@@ -11,7 +11,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from .conftest import ANSWER, ASK, QUESTION
+from .conftest import ANSWER, ASK, QUESTION, output
 
 PDF = "JVBERi0xLjQ="
 SHA256 = "e16fa5d9b51928755db85b917f0297babaf22c7a47e97d9212adab56e61ba04e"
@@ -99,9 +99,9 @@ async def test_blocks_of_a_reply(sdk: Any, spans: Any, resource: str) -> None:
     sdk.play("blocks")
     await sdk.call(f"{resource}.create")
     span = spans.one()
-    assert span.output == {"role": "assistant", "parts": PARTS, "finish_reason": "pause_turn"}
-    assert "EqgfCioIARgBIiQ3" not in span.span.to_json()
-    assert PDF not in span.span.to_json()
+    assert output(span) == {"role": "assistant", "parts": PARTS, "finish_reason": "pause_turn"}
+    assert "EqgfCioIARgBIiQ3" not in span.everything
+    assert PDF not in span.everything
 
 
 async def test_compaction_is_billed(sdk: Any, spans: Any) -> None:
@@ -109,9 +109,9 @@ async def test_compaction_is_billed(sdk: Any, spans: Any) -> None:
     sdk.play("blocks")
     await sdk.call("messages.create")
     usage = spans.one().usage
-    assert usage["input_tokens"] == 23000 + 500 + 180000 + 40
-    assert usage["cache_read.input_tokens"] == 500 + 40
-    assert usage["output_tokens"] == 1000 + 3500
+    assert usage.input_tokens == 23000 + 500 + 180000 + 40
+    assert usage.cache_read == 500 + 40
+    assert usage.output_tokens == 1000 + 3500
     assert spans.one()["anthropic.usage.web_search_requests"] == 2
 
 
@@ -126,7 +126,7 @@ async def test_blocks_of_a_stream(sdk: Any, spans: Any, way: str) -> None:
         async with sdk.entered(create(**ASK, stream=True)) as response:
             await sdk.all(response.iter_lines())
     span = spans.one()
-    assert span.output["parts"] == [
+    assert output(span)["parts"] == [
         {"type": "reasoning", "content": "The user asks about herons."},
         {"type": "redacted_thinking", "content": None},
         text("Let me look it up."),
@@ -136,9 +136,9 @@ async def test_blocks_of_a_stream(sdk: Any, spans: Any, way: str) -> None:
         answer(SEARCHED, "srvtoolu_014hJH"),
         {"type": "hologram", "content": {"depth": 3}},
     ]
-    assert span["response.finish_reasons"] == ("tool_call",)
-    assert span.usage["input_tokens"] == 10682
-    assert span.usage["output_tokens"] == 510
+    assert span["response.finish_reasons"] == ["tool_call"]
+    assert span.usage.input_tokens == 10682
+    assert span.usage.output_tokens == 510
 
 
 async def test_refusal(sdk: Any, spans: Any) -> None:
@@ -146,8 +146,8 @@ async def test_refusal(sdk: Any, spans: Any) -> None:
     sdk.play("refusal")
     await sdk.call("messages.create")
     span = spans.one()
-    assert span.output["parts"] == [{"type": "refusal", "content": "This could do harm."}]
-    assert span["response.finish_reasons"] == ("content_filter",)
+    assert output(span)["parts"] == [{"type": "refusal", "content": "This could do harm."}]
+    assert span["response.finish_reasons"] == ["content_filter"]
 
 
 def source(form: str, **fields: Any) -> dict[str, Any]:
@@ -197,7 +197,7 @@ async def test_blocks_of_a_request(sdk: Any, spans: Any, case: str) -> None:
     content, parts = SENT[case]
     sdk.play("message")
     await sdk.call("messages.create", messages=[{"role": "user", "content": content}])
-    assert spans.one().input == [{"role": "user", "parts": parts}]
+    assert spans.one()["input.messages"] == [{"role": "user", "parts": parts}]
 
 
 async def test_conversation(sdk: Any, spans: Any) -> None:
@@ -215,7 +215,7 @@ async def test_conversation(sdk: Any, spans: Any) -> None:
     ]
     turns = [{"role": "assistant", "content": reply.content}, {"role": "user", "content": results}]
     await sdk.call("messages.create", messages=turns)
-    sent = spans.all()[1].input
+    sent = spans.all()[1]["input.messages"]
     assert sent[0] == {"role": "assistant", "parts": PARTS}
     assert sent[1] == {
         "role": "tool",
@@ -240,7 +240,9 @@ async def test_iterators_are_the_program_s(sdk: Any, spans: Any) -> None:
     assert hashlib.sha256(b"%PDF-1.4").hexdigest() == SHA256
     assert sent["content"][0]["source"]["data"] == PDF
     # Newer SDKs read it after the span has begun: then what was sent is not told, but nothing is lost to the program.
-    assert spans.one()["input.messages"] is None or spans.one().input == [{"role": "user", "parts": [IMAGE]}]
+    assert spans.one()["input.messages"] is None or spans.one()["input.messages"] == [
+        {"role": "user", "parts": [IMAGE]}
+    ]
 
 
 #: Arguments that no type allows, and some that the SDK sends.
@@ -276,7 +278,8 @@ async def test_odd_arguments(sdk: Any, spans: Any, case: str) -> None:
     assert outcomes[0] == outcomes[1]
     (span,) = spans.all()
     assert span["operation.name"] == "chat"
-    assert all(type(value) in (str, bool, int, float, tuple) for value in span.span.attributes.values())
+    assert all(type(value) in (str, bool, int, float, list) for value in span.attributes.values())
+    assert json.dumps(dict(span.attributes), allow_nan=False)
 
 
 @pytest.mark.parametrize("recording", ["blocks", "refusal", "stream_blocks", "stream_error"])
@@ -292,8 +295,8 @@ async def test_no_content(sdk: Any, spans: Any, recording: str) -> None:
     elif stream:
         await sdk.all(reply)
     span = spans.one()
-    told = span.span.to_json()
+    told = span.everything
     hidden = [QUESTION, "heron", "Heron", "alder", "Be short", "harm", "Overloaded"]
     assert [word for word in hidden if word in told] == []
-    assert span.usage["input_tokens"] > 0
-    assert json.loads(told)["name"] == "chat claude-opus-5"
+    assert span.usage.input_tokens > 0
+    assert span.name == "chat claude-opus-5"

@@ -44,6 +44,10 @@ class Call:
 
         Not so where it has set up no OpenTelemetry of its own, so that they would go nowhere, nor where they would
         stand beside ours in one trace, with the same tokens.
+
+        Example:
+            >>> Call(None, (), {}, is_shared=True).needs_own_spans
+            False
         """
         provider = trace.get_tracer_provider()
         return not (self.is_shared or isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider))

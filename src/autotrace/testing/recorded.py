@@ -119,9 +119,12 @@ class Spans:
             self._assert_clean(left_open, patches)
 
     def on(self, **settings: Any) -> None:
-        """Switches tracing on (again), with settings of `autotrace.autolog`; errors of ours and of plugins raise."""
+        """Switches tracing on (again), with settings of `autotrace.autolog`; errors of ours and of plugins raise.
+
+        With a `tracer_provider` the spans go there, as a program's own provider gets them, and are not collected here.
+        """
         known: dict[str, Any] = {"strict": True, "disable": False, "capture_content": "full"}
-        autotrace.autolog(tracer_provider=self._provider, **{**known, **settings})
+        autotrace.autolog(**{"tracer_provider": self._provider, **known, **settings})
 
     def off(self) -> None:
         """Switches tracing off: the frameworks are as if autotrace were not there."""

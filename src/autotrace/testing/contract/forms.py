@@ -88,6 +88,9 @@ class Forms:
         """Asks with messages that come from a generator, where the framework takes one."""
         self._lacks("call_with_iterator")
 
+    async def aclose(self) -> None:
+        """Closes what `acall` and `astream` have opened, clients above all, in the event loop that it belongs to."""
+
     def objects(self) -> Iterable[Any]:
         """Objects of the framework that a program may copy or pickle: a client, a reply."""
         self._lacks("objects")
@@ -154,6 +157,7 @@ class Forms:
                 return await work()
             finally:
                 assert get_current() is before, "the call left something current that was not current before it"
+                await self.aclose()
 
         return asyncio.run(whole())
 
@@ -174,11 +178,6 @@ class Forms:
         found = [span for span in self._calls(spans) if span["operation.name"] == self.operation]
         assert found, f"no span of the call has the operation {self.operation!r}"
         return found[-1]
-
-
-def next_piece(stream: Any) -> Any:
-    """The next piece of a stream that may be iterable only."""
-    return next(iter(stream) if not isinstance(stream, Iterator) else stream)
 
 
 async def turns(most: int = 100) -> None:

@@ -18,9 +18,14 @@ def _owners(framework: str) -> list[Any]:
         id(value): value
         for module in modules
         for value in list(vars(module).values())
-        if isinstance(value, type) and str(value.__module__).startswith(framework)
+        if _is_class(value) and str(value.__module__).startswith(framework)
     }
     return [*modules, *classes.values()]
+
+
+def _is_class(value: Any) -> bool:
+    """Whether it is a class. What stands for a module that is not installed raises when `isinstance` asks it."""
+    return issubclass(type(value), type)
 
 
 def held(framework: str) -> Held:
@@ -49,8 +54,9 @@ def _label(owner: Any, name: str) -> str:
 
 def _is_another(before: Any, now: Any) -> bool:
     """Whether a function has taken another one's place. Libraries keep other values of their own on classes."""
-    is_function = any(callable(one) or isinstance(one, staticmethod | classmethod | property) for one in (before, now))
-    return before is not now and is_function and not isinstance(now, type)
+    if before is now or _is_class(now):
+        return False
+    return any(callable(one) or isinstance(one, staticmethod | classmethod | property) for one in (before, now))
 
 
 def _is_ours(value: Any) -> bool:
