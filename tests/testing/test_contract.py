@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import subprocess
 import sys
+import weakref
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+
+from autotrace.testing import InstrumentationContract
+from autotrace.testing.contract.forms import turns
+from autotrace.testing.contract.snapshots import changes, held, restore, wrapped
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "acme_plugin"
 PLUGIN = EXAMPLE / "autotrace-acme"
@@ -365,3 +374,70 @@ def test_the_contract_finds(site: Site, broken: str, law: str) -> None:
     name, _, form = law.partition("[")
     printed = site.contract("-k", f"{name} and {form.rstrip(']')}" if form else name)
     assert re.search(rf"^(FAILED|ERROR) \S*::TestAcme::{re.escape(law)}", printed, re.MULTILINE), printed
+
+
+def test_what_an_event_loop_has_opened_is_closed_in_it() -> None:
+    """`aclose` runs in the loop of the law that has been tried, whether it has failed or not."""
+    loops: list[Any] = []
+
+    class Acme(InstrumentationContract):
+        async def aclose(self) -> None:
+            loops.append(asyncio.get_running_loop())
+
+    async def works() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    async def fails() -> None:
+        await works()
+        raise AssertionError("the law is broken")
+
+    Acme()._in_loop(works)
+    with pytest.raises(AssertionError, match="the law is broken"):
+        Acme()._in_loop(fails)
+    assert loops[0] is loops[1]
+    assert loops[2] is loops[3]
+
+
+class Cyclic:
+    """A stream that holds a method of its own."""
+
+    def __init__(self) -> None:
+        self.again = self.__aiter__
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        yield 1
+
+
+def test_a_stream_in_a_cycle_is_gone_after_some_turns() -> None:
+    """A stream that is left is gone when the loop has gone round, though the loop must close its generator before."""
+
+    async def leave() -> weakref.ref[Cyclic]:
+        stream = Cyclic()
+        async for _ in stream:
+            break
+        return weakref.ref(stream)
+
+    async def whole() -> bool:
+        left = await leave()
+        await turns()
+        return left() is None
+
+    assert asyncio.run(whole())
+
+
+def test_what_stands_for_a_missing_module_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for a module that is not installed raises when its class is asked for: the contract does not ask."""
+
+    class StandIn:
+        @property
+        def __class__(self) -> type:
+            raise ImportError("pip install acme[cloud]")
+
+    module = ModuleType("acme_cloud")
+    module.login = StandIn()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "acme_cloud", module)
+    before = held("acme_cloud")
+    module.Client = type("Client", (), {"__module__": "acme_cloud"})  # type: ignore[attr-defined]
+    assert changes(before, held("acme_cloud")) == []
+    assert wrapped(before) == []
+    restore(before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import openai
@@ -23,11 +23,23 @@ class Contract(InstrumentationContract):
     framework = "openai"
 
     @pytest.fixture(autouse=True)
-    def clients(self, server: OpenAIServer) -> None:
+    def clients(self, server: OpenAIServer) -> Iterator[None]:
         """Clients, sync and async, that never retry."""
         options: dict[str, Any] = {"base_url": server.url, "api_key": KEY, "max_retries": 0}
         self.server = server
         self.client, self.options = openai.OpenAI(**options), options
+        self.opened: list[openai.AsyncOpenAI] = []
+        yield
+        self.client.close()
+
+    def new_async(self) -> openai.AsyncOpenAI:
+        """A client of the running event loop, which is closed before that ends."""
+        self.opened.append(openai.AsyncOpenAI(**self.options))
+        return self.opened[-1]
+
+    async def aclose(self) -> None:
+        while self.opened:
+            await self.opened.pop().close()
 
     def objects(self) -> Iterable[Any]:
         return self.call("hello"), openai.OpenAI.chat
@@ -61,8 +73,8 @@ class TestChat(Contract):
         return self.client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
 
     async def acall(self, prompt: str) -> Any:
-        async with openai.AsyncOpenAI(**self.options) as client:
-            return await client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
+        client = self.new_async()
+        return await client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
 
     def stream(self, prompt: str) -> Iterable[Any]:
         return self.client.chat.completions.create(
@@ -70,8 +82,7 @@ class TestChat(Contract):
         )
 
     async def astream(self, prompt: str) -> AsyncIterator[Any]:
-        client = openai.AsyncOpenAI(**self.options)
-        return await client.chat.completions.create(
+        return await self.new_async().chat.completions.create(
             model="gpt-4o", messages=[{"role": "user", "content": prompt}], stream=True
         )
 

@@ -30,7 +30,6 @@ def request(call: Call) -> RequestValues | None:
     if operation is None or str(options.method).lower() != "post":
         return None
     body, where = stainless.body(options), stainless.server(call.instance)
-    parameters = {known: body[name] for name, known in _PARAMETERS.items() if name in body}
     config = read.field(body, "output_config")
     shape = read.field(config, "format") or read.field(body, "output_format")
     prompt = read.text(body, "prompt")
@@ -40,7 +39,7 @@ def request(call: Call) -> RequestValues | None:
         "server": where,
         "model": read.text(body, "model"),
         "parameters": {
-            **parameters,
+            **{known: body[name] for name, known in _PARAMETERS.items() if name in body},
             "stream": True if call.argument("stream") else None,
             "reasoning.level": read.text(config, "effort"),
             "previous_response.id": read.text(body, "thread", "previous_message_id"),

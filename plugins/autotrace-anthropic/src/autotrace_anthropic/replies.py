@@ -20,13 +20,14 @@ _FINISH = {
 
 def response(reply: Any) -> ResponseValues | None:
     """What a message, or a legacy completion, says; None for a reply of unknown shape."""
-    if read.text(reply, "type") not in ("message", "completion") and read.field(reply, "error") is None:
+    error = read.field(reply, "error")
+    if read.text(reply, "type") not in ("message", "completion") and error is None:
         return None
     stopped, spent = read.text(reply, "stop_reason"), read.field(reply, "usage")
     reason = _FINISH.get(stopped, stopped) if stopped else None
     declined = read.text(reply, "stop_details", "explanation")
     output = [*pieces(read.field(reply, "content")), *pieces(read.field(reply, "completion"))]
-    found: ResponseValues = {
+    return {
         "model": read.text(reply, "model"),
         "id": read.text(reply, "id"),
         "output": [Message.assistant([*output, *([Part.refusal(declined)] if declined else [])], reason)],
@@ -36,11 +37,8 @@ def response(reply: Any) -> ResponseValues | None:
             "anthropic.response.service_tier": read.text(spent, "service_tier"),
             "anthropic.usage.web_search_requests": read.field(spent, "server_tool_use", "web_search_requests"),
         },
+        "error": None if error is None else (read.text(error, "type") or "error", read.text(error, "message") or ""),
     }
-    error = read.field(reply, "error")
-    if error is not None:
-        found["error"] = (read.text(error, "type") or "error", read.text(error, "message") or "")
-    return found
 
 
 def usage(spent: Any) -> Usage | None:
@@ -109,9 +107,8 @@ def fold(events: list[Any]) -> Mapping[str, Any]:
             reply["error"] = read.field(step, "error")
     for (index, name), found in brought.items():
         block = blocks.setdefault(index, {"type": "text"})
-        before = block.get(name)
-        joined = [before, *found] if isinstance(before, str) else found
-        block[name] = found if name == "citations" else "".join(piece for piece in joined if isinstance(piece, str))
+        told = [piece for piece in (block.get(name), *found) if isinstance(piece, str)]
+        block[name] = found if name == "citations" else "".join(told)
     return {**reply, "content": list(blocks.values())} if blocks else reply
 
 

@@ -156,8 +156,9 @@ class Forms:
             try:
                 return await work()
             finally:
-                assert get_current() is before, "the call left something current that was not current before it"
+                after = get_current()
                 await self.aclose()
+                assert after is before, "the call left something current that was not current before it"
 
         return asyncio.run(whole())
 
