@@ -220,6 +220,7 @@ class TracedFramework:
             self._runs = Runs(self._recorder)
         else:
             self._recorder.policy, self._recorder.tracer = policy, tracer
+        self._recorder.tracer_provider = provider
         return problems
 
     def _plugin_settings(self, settings: FrameworkConfig) -> tuple[Mapping[str, Any], list[ConfigError]]:

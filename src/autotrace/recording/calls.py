@@ -125,14 +125,18 @@ class TracedFunction:
         """Starts the operation, or says that this call is none of ours."""
         mappers = self.mappers
         try:
-            call = Call(instance, args, kwargs, self._parameters, self.settings, self.recorder.is_shared)
+            call = Call(instance, args, kwargs, self._parameters, self.settings, self.recorder.tracer_provider)
             values = mappers.request(call)
             if values is None:
                 return None
-            amendment = mappers.amend(call) if mappers.amend is not None else None
         except Exception as error:  # noqa: BLE001 (a plugin's function)
             guard.report(f"{self.label}: request mapper", error)
-            values, amendment = {}, None
+            values = {}
+        try:
+            amendment = mappers.amend(call) if mappers.amend is not None else None
+        except Exception as error:  # noqa: BLE001 (a plugin's function)
+            guard.report(f"{self.label}: amendment", error)
+            amendment = None
         try:
             return self.recorder.start(mappers.operation, values, parent=context), amendment
         except Exception as error:  # noqa: BLE001 (our own)

@@ -28,7 +28,7 @@ class Call:
         kwargs: Keyword arguments.
         parameters: The function's parameter names in order, without self.
         settings: The plugin's own settings.
-        is_shared: Whether its span goes to the program's own tracer provider, beside those of other tools.
+        tracer_provider: Where its span comes from.
     """
 
     instance: Any
@@ -36,7 +36,7 @@ class Call:
     kwargs: Mapping[str, Any]
     parameters: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
-    is_shared: bool = False
+    tracer_provider: Any = None
 
     @property
     def needs_own_spans(self) -> bool:
@@ -46,11 +46,12 @@ class Call:
         stand beside ours in one trace, with the same tokens.
 
         Example:
-            >>> Call(None, (), {}, is_shared=True).needs_own_spans
+            >>> Call(None, (), {}, tracer_provider=trace.get_tracer_provider()).needs_own_spans
             False
         """
         provider = trace.get_tracer_provider()
-        return not (self.is_shared or isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider))
+        is_none = isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider)
+        return not is_none and provider is not self.tracer_provider
 
     def argument(self, name: str, default: Any = None) -> Any:
         """The argument called `name`, however it was passed; `default` when it was not.

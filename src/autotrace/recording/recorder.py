@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
 
 from . import failures, semconv, usage
 from .contributions import Contribution
@@ -65,6 +65,8 @@ class Recorder:
         self.tracer = tracer
         self.policy = policy
         self.provider = provider
+        #: Where the tracer comes from.
+        self.tracer_provider: TracerProvider | None = None
 
     @property
     def is_shared(self) -> bool:

@@ -329,12 +329,12 @@ def _root_flags(trace_id: int, name: str, kind: SpanKind) -> TraceFlags:
     They say nothing of whether we record (we do), but other tools' spans beneath ours, and services that are called,
     sample by them. So the app's own sampler decides, where it has one, as it would have without us.
     """
-    sampler = getattr(trace.get_tracer_provider(), "sampler", None)
-    if sampler is None:
-        return _SAMPLED
     try:
+        sampler = getattr(trace.get_tracer_provider(), "sampler", None)
+        if sampler is None:
+            return _SAMPLED
         sampled = sampler.should_sample(None, trace_id, name, kind).decision.is_sampled()
-    except Exception as error:  # noqa: BLE001 (the app's own sampler)
+    except Exception as error:  # noqa: BLE001 (the app's own sampler, or a provider that its environment names in vain)
         guard.report("the app's sampler", error)
         return _SAMPLED
     return _SAMPLED if sampled else _UNSAMPLED
