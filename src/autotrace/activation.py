@@ -230,14 +230,18 @@ def plugin_statuses() -> list[PluginStatus]:
     """The plugins installed here, each tried on its framework: what is installed is imported and patched."""
     from importlib import import_module
 
+    from .host import inspection
+
     _active.host.activate()
-    _active.host.wake_installed(import_module)
-    return _active.host.statuses()
+    inspection.wake_installed(_active.host, import_module)
+    return inspection.statuses(_active.host)
 
 
 def hook_points() -> list[HookPoint]:
     """What became of each function that the plugins wrap; call `plugin_statuses` first, which tries them."""
-    return _active.host.hook_points()
+    from .host import inspection
+
+    return inspection.hook_points(_active.host)
 
 
 def plugin_names() -> set[str]:
@@ -247,4 +251,6 @@ def plugin_names() -> set[str]:
 
 def plugin_problems() -> list[ConfigError]:
     """Settings that name a plugin which is not there, once the plugins have been tried."""
-    return _active.host.problems()
+    from .host import inspection
+
+    return inspection.problems(_active.host)

@@ -9,24 +9,20 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
-from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
-from ..errors import PluginError
 from ..recording.guard import guard
 from . import imports
+from .registry import Registry
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ..config import Config
-    from ..errors import ConfigError
     from .candidates import Candidates
     from .patching import AppliedPatch
     from .plugins import InstalledPlugin
-    from .status import HookPoint, PluginStatus
+    from .status import PluginStatus
     from .tracing import TracedFramework
 
 GROUP = "autotrace"
@@ -73,11 +69,14 @@ class Host:
         self._awaits_local = False
         self._is_loading_local = False
         self._finder = imports.Finder(self.is_watched, self.imported)
-        self._registered: list[Any] = []
         #: Plugins that any module wakes, and that nobody has switched on yet.
         self._optional: list[InstalledPlugin] = []
-        self._manager: Any = None
-        self.redactors: list[Any] = []
+        self._registry = Registry()
+
+    @property
+    def redactors(self) -> list[Any]:
+        """Every plugin's redactors; the list may grow."""
+        return self._registry.redactors
 
     def activate(self) -> None:
         """Watches imports from now on; what has been imported already is patched at once."""
@@ -183,7 +182,7 @@ class Host:
         for name in names:
             self._local.add(name)
             order = config.plugins.index(name)
-            for plugin in local.load(name, order, key, source, self._register, self.redactors):
+            for plugin in local.load(name, order, key, source, self._registry.register, self.redactors):
                 self._take_in(plugin)
 
     def _local_names(self, config: Config) -> list[str]:
@@ -242,24 +241,6 @@ class Host:
             for candidates in waiting:
                 self.wake(candidates)
 
-    def wake_installed(self, load: Callable[[str], object]) -> None:
-        """Imports each plugin's framework, where it is installed, so that every plugin shows what it can do."""
-        for plugin in self.discover():
-            for module in sorted(plugin.waking_modules) if plugin.is_usable else ():
-                if PathFinder.find_spec(module.partition(".")[0]) is not None:
-                    self._try(load, module)
-        for plugin in self.discover():
-            for traced in plugin.frameworks:
-                delegation = traced.delegation
-                if delegation is None or not delegation.is_usable or not traced.look(self._config()):
-                    continue
-                self._try(load, delegation.chosen.module)
-
-    def _try(self, load: Callable[[str], object], module: str) -> None:
-        if module not in sys.modules:
-            with guard(f"import of {module}"), suppress(SystemExit):
-                _import(load, module)
-
     def wake(self, candidates: Candidates) -> None:
         """Loads a framework's plugin and switches on what it offers, as far as the settings want it.
 
@@ -296,7 +277,7 @@ class Host:
             guard.tell(reason + ": its calls are not traced")
             return
         if not plugin.is_loaded:
-            plugin.load(self._register, self.redactors)
+            plugin.load(self._registry.register, self.redactors)
         self._tell_unclaimed(config)
         plugin.state, plugin.reason = "active", ""
         for traced in plugin.frameworks:
@@ -333,28 +314,6 @@ class Host:
         if plugin.state in ("waiting", "active"):
             plugin.state, plugin.reason = "disabled", "switched off by the settings"
 
-    def _register(self, module: Any, name: str) -> Callable[[], Any]:
-        """Registers a plugin's module with pluggy; returns its own `instrumentations` hook."""
-        import pluggy
-
-        from . import hookspecs
-
-        if any(known is module for known in self._registered):
-            return list  # two frameworks wake the same module: it has offered what it has
-        # One for each: a plugin that does not fit leaves nothing behind.
-        manager = pluggy.PluginManager("autotrace")
-        manager.add_hookspecs(hookspecs)
-        try:
-            manager.register(module, name)
-            manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise _misfit(manager, module, name, error) from None
-        self._registered.append(module)
-        for found in manager.hook.redact.get_hookimpls():
-            self.redactors.append(found.function if found.argnames else lambda text, redact=found.function: redact())
-        hook: Callable[[], Any] = manager.hook.instrumentations
-        return hook
-
     def _follow_threads(self, wanted: bool) -> None:
         """Carries the context into threads, by OpenTelemetry's own instrumentation, unless the program has it on."""
         from .threads import follow, unfollow
@@ -375,68 +334,16 @@ class Host:
         """Every name by which a framework with an installed plugin goes."""
         return {name for plugin in self.discover() for name in plugin.names()}
 
-    def hook_points(self) -> list[HookPoint]:
-        """What became of each function that the loaded plugins wrap; their modules are imported for that."""
-        found: list[HookPoint] = []
-        for plugin in self.discover():
-            for traced in plugin.frameworks:
-                modules = sorted(traced.modules) if traced.is_on else ()
-                gone = frozenset(module for module in modules if self._is_gone(module))
-                found += traced.hook_points(plugin.distribution, gone)
-        return found
-
-    def _is_gone(self, module: str) -> bool:
-        """Imports a module; whether the distribution that should have it is there and has none of that name."""
-        if module in sys.modules or PathFinder.find_spec(module.partition(".")[0]) is None:
-            return False
-        try:
-            import_module(module)
-        except ModuleNotFoundError as error:
-            return error.name is not None and f"{module}.".startswith(f"{error.name}.")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (a framework's code)
-            if isinstance(error, Exception):
-                guard.report(f"import of {module}", error)
-        return False
-
-    def problems(self) -> list[ConfigError]:
-        """Settings that name a plugin which is not there."""
-        config = self._config()
-        found = [candidates.problem(config) for candidates in list(self._watched.values())]
-        return [problem for problem in found if problem is not None]
-
     def statuses(self) -> list[PluginStatus]:
         """What `autotrace plugins` shows."""
-        for plugin in self.discover():
-            for traced in plugin.frameworks:
-                traced.look(self._config())
-        # A plugin that several modules wake is shown once: as that of the one that has woken it.
-        shown: dict[tuple[str, str], InstalledPlugin] = {}
-        config = self._config()
-        for candidates in list(self._watched.values()):
-            candidates.explain(config)
-        for plugin in self.discover():
-            key = plugin.distribution, plugin.name if plugin.is_local else plugin.entry.value
-            if key not in shown or (plugin.frameworks and not shown[key].frameworks):
-                shown[key] = plugin
-        return [status for plugin in shown.values() for status in plugin.statuses()]
+        from .inspection import statuses
 
+        return statuses(self)
 
-def _import(load: Callable[[str], object], module: str) -> None:
-    """Imports a framework. That it is not there, where others share its namespace package (`google`), is no failure."""
-    try:
-        load(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
+    def candidates(self) -> list[Candidates]:
+        """The plugins for each framework."""
+        return list(self._watched.values())
 
-
-def _misfit(manager: Any, module: Any, name: str, error: Exception) -> PluginError:
-    """What is wrong with a plugin's hooks, in words."""
-    from . import hookspecs
-
-    there = [hook for hook, value in vars(hookspecs).items() if hasattr(value, "autotrace_spec")]
-    for hook in dir(module):
-        if hook not in there and manager.parse_hookimpl_opts(module, hook) is not None:
-            problem = f"there is no hook {hook!r}; there are {', '.join(there)}"
-            return PluginError(name.partition(":")[0], problem)
-    return PluginError(name.partition(":")[0], str(error).splitlines()[-1])
+    def config(self) -> Config:
+        """The settings in force."""
+        return self._config()
