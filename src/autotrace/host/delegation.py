@@ -11,7 +11,7 @@ from ..recording.delegating import DelegatedProvider
 from ..recording.guard import guard, position
 from ..recording.recorder import Recorder
 from .instrumentation import Delegate, Instrumentor
-from .plugins import version_of
+from .requirements import version_of
 from .status import OFF, State
 
 #: The setting that chooses among several delegates.

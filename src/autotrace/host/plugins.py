@@ -12,7 +12,7 @@ from ..recording.guard import guard, position
 from . import imports
 from .candidates import Candidates
 from .entries import Entry, entries
-from .requirements import CORE, Requirements
+from .requirements import CORE, Requirements, version_of
 from .status import PluginStatus, State
 
 # Not imported before a framework is: they bring OpenTelemetry and wrapt.
@@ -252,16 +252,6 @@ class InstalledPlugin:
         if self.requirements.framework is not None and self.requirements.framework_version() is None:
             return f"{self.requirements.framework.name} is not installed"
         return f"{', '.join(sorted(self.waking_modules))} has not been imported"
-
-
-def version_of(distribution: str) -> str | None:
-    """The installed version of a distribution; None when it is not installed."""
-    from importlib import metadata
-
-    try:
-        return str(metadata.version(distribution))
-    except metadata.PackageNotFoundError:
-        return None
 
 
 #: Errors about names of the public API.

@@ -42,12 +42,7 @@ class Requirements:
         """The framework's installed version; None when it is not installed or not named."""
         if self.framework is None:
             return None
-        from importlib import metadata
-
-        try:
-            return str(metadata.version(self.framework.name))
-        except metadata.PackageNotFoundError:
-            return None
+        return version_of(str(self.framework.name))
 
     def unsupported_framework(self, plugin: str) -> str | None:
         """What is installed and what `plugin` supports, where they do not fit; None when all is well."""
@@ -103,6 +98,16 @@ class Requirements:
                 yield Requirement(text)
             except InvalidRequirement:
                 continue
+
+
+def version_of(distribution: str) -> str | None:
+    """The installed version of a distribution; None when it is not installed."""
+    from importlib import metadata
+
+    try:
+        return str(metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _holds(requirement: Any, extra: str) -> bool:
