@@ -38,7 +38,8 @@ def test_its_tests_pass_at_once(tmp_path: Path, name: str, module: str) -> None:
     assert done.returncode == 0, done.stderr
     path = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
     done = run(sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", folder=folder, **path)
-    assert re.search(r"^\d\d passed in ", done.stdout, re.MULTILINE), done.stdout
+    # The fake framework streams words: texts take no weak reference.
+    assert re.search(r"^\d\d passed, 2 skipped in ", done.stdout, re.MULTILINE), done.stdout
     done = run(sys.executable, "-m", "autotrace", "plugins", folder=folder, **path)
     assert re.search(rf"^{module} +not installed +.*autotrace-{name.lower()} 0\.1\.0", done.stdout, re.MULTILINE)
 

@@ -310,6 +310,33 @@ FAULTS = {
         changed(("targets = (", 'targets = ("Client.gone", ')),
         "test_every_hook_point_is_there",
     ),
+    "keeps pieces of streams": (
+        changed(
+            ("def fold(", "KEPT = []\n\n\ndef digest(chunk):\n    KEPT.append(chunk)\n    return chunk\n\n\ndef fold("),
+            ("response=response, fold=fold)", "response=response, fold=fold, digest=digest)"),
+        ),
+        "test_nothing_of_a_call_is_kept[stream]",
+    ),
+    "shares state between calls": (
+        changed(
+            (
+                '    return {\n        "model": call.instance.model,',
+                '    LAST[0] = call.argument("messages")\n    return {\n        "model": call.instance.model,',
+            ),
+            ('Message.assistant(reply.text, "stop")', 'Message.assistant(str(LAST[0]), "stop")'),
+            ("def request(call", "LAST = [None]\n\n\ndef request(call"),
+        ),
+        "test_tasks_never_mix",
+    ),
+    "changes the messages": (
+        changed(
+            (
+                "    if isinstance(messages, str):",
+                "    if isinstance(messages, list):\n        messages.append(messages[-1])\n    if isinstance(messages, str):",
+            )
+        ),
+        "test_arguments_are_not_changed",
+    ),
     "keeps replies": (
         changed(
             ('    """What came back."""\n', "    KEPT.append(reply)\n"),
@@ -359,6 +386,13 @@ def site(tmp_path: Path) -> Site:
     folder = tmp_path / "site"
     folder.mkdir()
     return Site(folder)
+
+
+def test_misspelt_methods_are_refused() -> None:
+    """A method whose name is nearly one of the contract's is an error: its law would be skipped in silence."""
+    with pytest.raises(TypeError, match=r"TestAcme\.brokenstream: .* is 'broken_stream' meant\?"):
+        type("TestAcme", (InstrumentationContract,), {"brokenstream": lambda self, prompt: None})
+    type("TestAcme", (InstrumentationContract,), {"client": None, "test_own": None, "_calll": None})
 
 
 def test_a_good_plugin_keeps_every_law(site: Site) -> None:

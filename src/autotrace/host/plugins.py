@@ -130,7 +130,10 @@ class InstalledPlugin:
             self.reason = f"{type(error).__name__} at {position(error)}: {error}"
         for traced in self.frameworks:
             traced.switch_off()
-        guard.report(f"plugin {self.distribution}", error)
+        if isinstance(error, Exception):
+            guard.count(f"plugin {self.distribution}", error)
+        else:
+            guard.report(f"plugin {self.distribution}", error)
 
     def unsupported(self) -> str | None:
         """Why the plugin cannot be used here: by its metadata, it wants another framework or a newer autotrace."""

@@ -191,11 +191,11 @@ class TracedFramework:
                 self._not_there.append(target)
                 if not getattr(target, "optional", False):
                     self.missing.append(str(error))
-                    guard.report(f"{self.instrumentation.name}: patch", error)
+                    guard.count(f"{self.instrumentation.name}: patch", error)
             except Exception as error:  # noqa: BLE001 (a plugin's data)
                 self._not_there.append(target)
                 self.missing.append(f"{target.module}: {error}")
-                guard.report(f"{self.instrumentation.name}: patch", error)
+                guard.count(f"{self.instrumentation.name}: patch", error)
 
     def _configure(self, config: Config, settings: FrameworkConfig, provider: TracerProvider) -> list[ConfigError]:
         known, problems = self._plugin_settings(settings)

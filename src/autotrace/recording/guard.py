@@ -67,6 +67,14 @@ class Guard:
             failure.count += 1
             failure.last = last
 
+    def count(self, where: str, error: Exception) -> None:
+        """Counts an error, and logs the first of its place, also when strict: what failed is told elsewhere as well."""
+        strict, self.strict = self.strict, False
+        try:
+            self.report(where, error)
+        finally:
+            self.strict = strict
+
     @contextmanager
     def __call__(self, where: str) -> Iterator[None]:
         """`with guard("openai: patching"):` lets nothing out but what is no `Exception`."""

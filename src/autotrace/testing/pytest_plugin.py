@@ -51,7 +51,7 @@ def fake_framework(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 @pytest.fixture(scope="class")
-def framework_before(request: pytest.FixtureRequest) -> dict[int, tuple[Any, dict[str, Any]]]:
+def _framework_before(request: pytest.FixtureRequest) -> dict[int, tuple[Any, dict[str, Any]]]:
     """What a contract's framework holds before its first test switches tracing on."""
     from importlib import import_module
 

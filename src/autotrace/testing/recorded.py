@@ -100,23 +100,44 @@ class Spans:
         clock = itertools.count(1_000_000_000, 1_000_000_000)
         self._provider = tracer.LeanTracerProvider(self, lambda: next(clock), lambda: self._ids)
         self._around: Any = None
+        self._open_before: set[int] = set()
+        self._before: tuple[bool, dict[str, Any], dict[str, dict[str, Any]], Any] = (False, {}, {}, None)
 
     def __enter__(self) -> Spans:
         from opentelemetry.trace import get_current_span
 
-        active().reset()
+        activation = active()
+        self._before = activation.is_on, activation.arguments, activation.framework_arguments, activation.given_provider
+        activation.reset()
+        self._open_before = set(recorder._open)
         self._around = get_current_span()
         self.on()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if recorder._open:
+        if set(recorder._open) - self._open_before:
             gc.collect()
-        left_open = [operation() for operation in recorder._open.values()]
-        patches = active().host.patches()
+        left = [operation() for key, operation in list(recorder._open.items()) if key not in self._open_before]
+        names = [getattr(one.span, "name", "a span") for one in left if one is not None]
+        patches, failures = active().host.patches(), _failures()
+        for one in left:
+            if one is not None:
+                one.abandon("abandoned")  # else every later test would meet it
         active().reset()
-        if kind is None:
-            self._assert_clean(left_open, patches)
+        try:
+            if kind is None:
+                self._assert_clean(names, patches, failures)
+        finally:
+            self._restore()
+
+    def _restore(self) -> None:
+        """Leaves tracing as the program had it before this test."""
+        is_on, arguments, framework_arguments, provider = self._before
+        activation = active()
+        activation.arguments, activation.framework_arguments = arguments, framework_arguments
+        activation.given_provider = provider
+        if is_on:
+            activation.switch_on()
 
     def on(self, **settings: Any) -> None:
         """Switches tracing on (again), with settings of `autotrace.autolog`; errors of ours and of plugins raise.
@@ -198,14 +219,14 @@ class Spans:
             **{key: value for key, value in optional.items() if value},
         }
 
-    def _assert_clean(self, left_open: list[Any], patches: list[Any]) -> None:
+    def _assert_clean(self, left_open: list[str], patches: list[Any], failures: dict[str, Any]) -> None:
         from opentelemetry.trace import get_current_span
 
-        assert not left_open, f"{len(left_open)} spans were begun and never ended"
+        assert not left_open, f"{len(left_open)} spans were begun and never ended: {left_open}"
         left = [patch.label for patch in patches if patch.is_in_place()]
         assert not left, f"wrappers are left on {left}"
         assert get_current_span() is self._around, "a span is still current"
-        assert guard.failures == {}
+        assert failures == {}
 
 
 @contextmanager
@@ -227,6 +248,14 @@ class _CountingIds:
 
     def getrandbits(self, k: int) -> int:
         return next(self._counters[k])
+
+
+def _failures() -> dict[str, str]:
+    """What has failed inside autotrace or a plugin at work; a plugin that cannot be used is told elsewhere."""
+    places = guard.failures.items()
+    return {
+        place: one.last for place, one in places if not place.startswith("plugin ") and not place.endswith(": patch")
+    }
 
 
 def _recorded(span: tracer.RecordedSpan) -> RecordedSpan:

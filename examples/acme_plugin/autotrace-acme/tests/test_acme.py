@@ -48,6 +48,12 @@ class TestAcme(InstrumentationContract):
 
         return acme.Client().complete(messages())
 
+    def messages(self, prompt: str) -> list[Any]:
+        return [acme.Message("system", "Be loud."), acme.Message("user", prompt)]
+
+    def call_with_messages(self, messages: list[Any]) -> acme.Reply:
+        return acme.Client().complete(messages)
+
     def objects(self) -> Iterable[Any]:
         return acme.Client(), acme.Client().complete("hello")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from typing import Any
+
 from .contents import Contents
 from .contexts import Contexts
 from .patches import Patches
@@ -38,3 +41,16 @@ class InstrumentationContract(Results, Streams, Contexts, Contents, Patches):
         told: Whether prompt and answer are on the span: not so for what is no conversation, such as embeddings.
         closes_late: Whether the framework leaves it to the event loop to close what lies beneath an async stream.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuses what is most likely misspelt: a law would be skipped in silence.
+
+        Raises:
+            TypeError: The class defines a name that is nearly one of the contract's.
+        """
+        super().__init_subclass__(**kwargs)
+        known = [name for name in dir(InstrumentationContract) if not name.startswith("_")]
+        for name in set(vars(cls)) - set(known):
+            close = [] if name.startswith(("_", "test")) else difflib.get_close_matches(name, known, 1, 0.8)
+            if close:
+                raise TypeError(f"{cls.__name__}.{name}: the contract knows no such name; is {close[0]!r} meant?")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import autotrace
 
-from ..recorded import Spans
+from ..recorded import RecordedSpan, Spans
 from .forms import Forms, every_form, streamed_forms, whole_forms
 
 
@@ -68,35 +68,60 @@ class Contexts(Forms):
         assert get_current() is before, "the call that failed left something current"
 
     def test_threads(self, spans: Spans) -> None:
-        """A call in a worker thread lies in the span that it was submitted from (law L36)."""
+        """Calls in worker threads lie in the span that they were submitted from, each with its own prompt (law L36)."""
         self._needs("call")
+        prompts = self._prompts(8)
         with autotrace.span("around"), ThreadPoolExecutor(4) as pool:
-            list(pool.map(self.call, [self.prompt] * 4))
+            list(pool.map(self.call, prompts))
         around = spans.named("around")
-        assert {span.trace_id for span in spans.all()} == {around.trace_id}
-        assert sum(span.parent_id == around.span_id for span in spans.all()) >= 4
+        found = [span for span in spans.all() if span.parent_id == around.span_id]
+        assert len(found) >= len(prompts), (
+            f"of {len(prompts)} calls in threads {len(found)} lie in the span around them"
+        )
+        self._assert_own(found, prompts)
 
     def test_tasks_never_mix(self, spans: Spans) -> None:
-        """Of many tasks at once each has its own call in its own trace (law L37)."""
+        """Of many tasks at once each has its own call, with its own prompt, in its own trace (law L37)."""
         self._needs("acall")
-        count = 20
+        prompts = self._prompts(20)
 
-        async def one(number: int) -> None:
-            with autotrace.span(f"around {number}"):
-                await self.acall(self.prompt)
+        async def one(prompt: str) -> None:
+            with autotrace.span(f"around {prompt}"):
+                await self.acall(prompt)
 
         async def together() -> None:
-            await asyncio.gather(*(one(number) for number in range(count)))
+            await asyncio.gather(*map(one, prompts))
 
         self._in_loop(together)
         found = spans.all()
-        traces = [span.trace_id for span in found if span.name.startswith("around ")]
-        assert len(set(traces)) == count
+        traces = {span.trace_id: span.name for span in found if span.name.startswith("around ")}
+        assert len(traces) == len(prompts)
         per_trace = {trace: sum(span.trace_id == trace for span in found) for trace in traces}
         assert set(per_trace.values()) == {1 + self.spans_per_call}
+        for trace, name in traces.items():
+            inside = [span for span in found if span.trace_id == trace and span.name != name]
+            self._assert_own(inside, [name.removeprefix("around ")])
+
+    def _prompts(self, count: int) -> list[str]:
+        return [f"{self.prompt} no {number:02}" for number in range(count)]
+
+    def _assert_own(self, found: list[RecordedSpan], prompts: list[str]) -> None:
+        """Each prompt is on a span, and where the answer repeats it, so is its answer."""
+        if not self.told:
+            return
+        for prompt in prompts:
+            asked = [span for span in found if prompt in _text(span, "input")]
+            assert asked, f"no span has the prompt {prompt!r}: something of one call has come into another one's"
+            if self.answer is None:
+                said = [span for span in asked if prompt.lower() in _text(span, "output").lower()]
+                assert said, f"the span that asks {prompt!r} has another one's answer"
 
     def test_two_event_loops(self, spans: Spans) -> None:
         """A second event loop after the first one has ended is traced as the first (law L47)."""
         self._complete("acall")
         self._complete("acall")
         self._calls(spans, 2)
+
+
+def _text(span: RecordedSpan, which: str) -> str:
+    return repr(span[f"{which}.messages"] or span[f"{which}.value"])

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 import pytest
 
 from autotrace import Usage
+from autotrace.activation import active
 
 from ..recorded import RecordedSpan, Spans, isolated
 from .snapshots import Held, restore
@@ -90,6 +91,14 @@ class Forms:
 
     async def aclose(self) -> None:
         """Closes what `acall` and `astream` have opened, clients above all, in the event loop that it belongs to."""
+
+    def messages(self, prompt: str) -> list[Any]:
+        """`prompt` as a list of the framework's own messages, for `call_with_messages`."""
+        self._lacks("messages")
+
+    def call_with_messages(self, messages: list[Any]) -> Any:
+        """Asks with such a list, and returns the reply."""
+        self._lacks("call_with_messages")
 
     def objects(self) -> Iterable[Any]:
         """Objects of the framework that a program may copy or pickle: a client, a reply."""
@@ -171,8 +180,22 @@ class Forms:
         expected = count * self.spans_per_call
         found = spans.all()
         names = [span.name for span in found]
-        assert len(found) == expected, f"{count} call(s) should leave {expected} span(s), there are {names}"
+        hint = f": {self._hint()}" if not found else ""
+        if len(found) > expected:
+            hint = ": two patches meet in one call, or a model call is made of another (Instrumentation.is_layered)"
+        assert len(found) == expected, f"{count} call(s) should leave {expected} span(s), there are {names}{hint}"
         return found
+
+    def _hint(self) -> str:
+        """Why there may be no span."""
+        plugins = [plugin for plugin in active().host.discover() if plugin.entry.value == self.plugin]
+        if not plugins:
+            return f"no plugin {self.plugin} is installed, nor named in the setting `plugins`"
+        plugin = plugins[0]
+        missing = [problem for traced in plugin.frameworks for problem in traced.missing]
+        if plugin.state != "active" or missing:
+            return f"{self.plugin} is {plugin.state} {plugin.reason} {'; '.join(missing)}".rstrip()
+        return "the function that was called is none that the plugin patches, or `request` returned None"
 
     def _call(self, spans: Spans) -> RecordedSpan:
         """The model call among the spans of one call."""

@@ -19,10 +19,10 @@ from autotrace.host.tracing import TracedFramework
 
 from ..recorded import Spans
 from .forms import ALL, Forms, every_form
-from .snapshots import Held, changes, held, wrapped
+from .snapshots import changes, held, wrapped
 
 
-@pytest.mark.usefixtures("framework_before")
+@pytest.mark.usefixtures("_framework_before")
 class Patches(Forms):
     """Waking, patching, restoring."""
 
@@ -57,7 +57,7 @@ class Patches(Forms):
         self._untraced(spans)
         assert traced == {patch.label: _looks(patch.current()) for patch in patches}
 
-    def test_switching_off_restores(self, spans: Spans, framework_before: Held) -> None:
+    def test_switching_off_restores(self, spans: Spans) -> None:
         """Switched off, every class and module of the framework holds what it held before the plugin woke (law L26)."""
         self._complete(self._any_form())
         for _ in range(3):
@@ -66,7 +66,7 @@ class Patches(Forms):
         spans.off()
         left = wrapped(held(self.framework))
         assert left == [], f"wrappers are left on {left}"
-        changed = changes(framework_before, held(self.framework))
+        changed = changes(self._before, held(self.framework))
         assert changed == [], f"these are not what they were: {changed}"
 
     @every_form

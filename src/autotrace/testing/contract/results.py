@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -72,6 +73,16 @@ class Results(Forms):
         self._calls(spans)
         self._untraced(spans)
         assert self.value(traced) == self.value(self.call_with_iterator(self.prompt))
+
+    def test_arguments_are_not_changed(self, spans: Spans) -> None:
+        """Messages that come as a list are what they were, and are on the span (laws L12, L23)."""
+        self._needs("messages", "call_with_messages")
+        messages = self.messages(self.prompt)
+        before = copy.deepcopy(messages)
+        self.call_with_messages(messages)
+        assert [self.value(one) for one in messages] == [self.value(one) for one in before]
+        if self.told:
+            assert self.prompt in _text(self._call(spans)["input.messages"])
 
     def test_calls_add_up(self, spans: Spans) -> None:
         """Calls one after the other are spans of their own, each a trace of its own."""
