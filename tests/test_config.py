@@ -458,3 +458,10 @@ def test_a_plugin_that_is_no_name(tmp_path: Path) -> None:
     assert found.plugin_for({"openai"}) is None
     with pytest.raises(ConfigError, match=r"openai\.plugin"):
         load({}, {"openai": {"plugin": 5}}, environ={}, folder=tmp_path)
+
+
+def test_a_file_that_cannot_be_parsed_captures_nothing(tmp_path: Path) -> None:
+    """What a broken file says of content is not known, so none is captured; a stronger source still counts."""
+    (tmp_path / "pyproject.toml").write_text('[tool.autotrace]\ncapture_content = "off"\nthis is no TOML')
+    assert load(environ={}, folder=tmp_path).capture_content == "off"
+    assert load(environ={"AUTOTRACE_CAPTURE_CONTENT": "full"}, folder=tmp_path).capture_content == "full"

@@ -254,3 +254,8 @@ def plugin_problems() -> list[ConfigError]:
     from .host import inspection
 
     return inspection.problems(_active.host)
+
+
+def complaints() -> list[str]:
+    """What the user has been told of and can mend, such as settings that cannot be used."""
+    return guard.told

@@ -43,7 +43,7 @@ def _parsed(text: str, path: Path, problems: list[ConfigError]) -> dict[str, Any
         found = tomllib.loads(text).get("tool", {}).get("autotrace", {})
     except (tomllib.TOMLDecodeError, AttributeError) as error:
         problems.append(ConfigError("[tool.autotrace]", str(path), f"the file is not valid TOML: {error}"))
-        return {}
+        return {"capture_content": "off"}  # what it says of content is not known
     if not isinstance(found, dict):
         problems.append(ConfigError("[tool.autotrace]", str(path), f"{found!r} is not a table"))
         return {}

@@ -393,3 +393,24 @@ def test_a_real_program(tmp_path: Path) -> None:
     assert found["destinations"][0]["queued_records"] == 0
     assert "noisy" in {plugin["distribution"] for plugin in found["plugins"]}
     assert done.returncode == (0 if found["ok"] else 1)
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_destination_that_has_taken_records_since(autotrace: Command, left: Callable[..., Path]) -> None:
+    """What a destination refused is no problem any more once another process has delivered to it."""
+    refused = {"name": "store", "delivered": 0, "failures": 4, "last_delivery": None, "last_error": "StoreError: full"}
+    left(destinations=[refused])
+    later = {"name": "store", "delivered": 7, "failures": 0, "last_delivery": NOW + 60 * 10**9, "last_error": None}
+    left(destinations=[later])
+    found = examined(autotrace, 0)
+    assert problems(found) == []
+    assert "destination store had refused 4 times: StoreError: full" in [one["problem"] for one in found["findings"]]
+
+
+@pytest.mark.usefixtures("plugins")
+def test_secrets_among_settings(autotrace: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value of a setting whose name says that nobody may see it is not shown."""
+    monkeypatch.setenv("AUTOTRACE_ACME_API_KEY", "sk-secret")
+    found = examined(autotrace, 1)
+    assert "sk-secret" not in json.dumps(found)
+    assert "***" in [row["value"] for row in found["settings"]]

@@ -54,7 +54,9 @@ def test_what_it_writes_is_typed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", ["", "1acme", "ac me", "../acme", "class", "acme/llm", "a" * 3 + "-"])
+@pytest.mark.parametrize(
+    "name", ["", "1acme", "ac me", "../acme", "class", "acme/llm", "a" * 3 + "-", "json", "pytest"]
+)
 def test_a_name_that_is_none(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that cannot be a distribution's and a module's is refused, and nothing is written."""
     monkeypatch.chdir(tmp_path)

@@ -109,3 +109,17 @@ def test_wrapped_by_hand(points: Any, site: Site, how: str) -> None:
     """,
     )
     assert points("import other_tool")["acme.client.Client.search"] == ["found", "other_tool"]
+
+
+def test_replaced(points: Any, site: Site) -> None:
+    """A function put in place of ours that knows nothing of it is told apart from one that goes around it."""
+    site.module(
+        "other_tool",
+        """
+        import acme.client
+        def search(self, prompt):
+            return [prompt]
+        acme.client.Client.search = search
+    """,
+    )
+    assert points("import other_tool")["acme.client.Client.search"] == ["replaced", "other_tool"]

@@ -314,3 +314,15 @@ def test_a_future(acme: Any, spans: Collected, monkeypatch: pytest.MonkeyPatch, 
     assert outcome == {"cancelled": "cancelled", "forgotten": "abandoned"}.get(end)
     assert span.attributes.get("error.type") == ("LookupError" if end == "error" else None)
     assert ("gen_ai.output.messages" in span.attributes) == (end == "result")
+
+
+def test_a_function_that_the_framework_hands_on(acme: Any, spans: Collected) -> None:
+    """A function goes by several names in its package: a patch of one of them counts for all (law L30)."""
+    activation.autolog(disable=True)
+    original = acme.client.complete
+    assert acme.complete is original
+    activation.autolog(disable=False)
+    assert acme.complete("hi").text == acme.client.complete("hi").text == "HI"
+    assert [span.name for span in spans.finished] == ["chat acme-1", "chat acme-1"]
+    activation.autolog(disable=True)
+    assert acme.complete is acme.client.complete is original

@@ -18,6 +18,7 @@ from opentelemetry.context import attach, detach
 from opentelemetry.trace import StatusCode, get_current_span
 
 from autotrace import activation
+from autotrace.recording.guard import guard
 
 from ..conftest import Collected
 
@@ -420,3 +421,23 @@ def test_what_a_generator_holds_is_let_go(spans: Collected, replaced: Any, end: 
         assert released == [True]
     finally:
         gc.enable()
+
+
+def test_a_stream_class_without_the_attribute_that_is_named(
+    acme: Any, spans: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that holds no iterator where its plugin says is told, and reaches the program as it is."""
+
+    class Odd(acme.client.Stream):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            self.words = iter(["a", "b"])
+
+        def __next__(self) -> str:
+            return next(self.words)
+
+    monkeypatch.setattr(acme.client, "Stream", lambda words: Odd())
+    assert list(acme.Client().stream("a b")) == ["a", "b"]
+    (place,) = guard.failures
+    assert place == "acme: acme.client.Client.stream: stream"
+    assert spans.one().name == "chat acme-1"
+    guard.reset()

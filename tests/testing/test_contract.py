@@ -332,7 +332,7 @@ FAULTS = {
         changed(
             (
                 "    if isinstance(messages, str):",
-                "    if isinstance(messages, list):\n        messages.append(messages[-1])\n    if isinstance(messages, str):",
+                "    messages.append(1) if isinstance(messages, list) else None\n    if isinstance(messages, str):",
             )
         ),
         "test_arguments_are_not_changed",

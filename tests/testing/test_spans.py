@@ -16,6 +16,8 @@ import autotrace
 from autotrace.activation import active
 from autotrace.testing import Spans
 
+from ..conftest import LightCollected
+
 
 @pytest.fixture
 def spans(clean: None) -> Iterator[Spans]:
@@ -170,3 +172,29 @@ def test_pytest_loads_next_to_nothing(python: Any) -> None:
     print([name for name in sys.modules if name.startswith(("opentelemetry", "wrapt", "autotrace.recording"))])
     """
     assert python.run(code).strip() == "[]"
+
+
+def test_what_is_left_open_fails_one_test_alone(clean: None) -> None:
+    """A span that is never ended is named by the test that began it, and is none of the next test's."""
+    first = Spans().__enter__()
+    recorder = active().recorder()
+    assert recorder is not None
+    held = recorder.start("", {"name": "left open"})
+    with pytest.raises(AssertionError, match=r"1 spans were begun and never ended: \['left open'\]"):
+        first.__exit__(None)
+    assert not held.is_open
+    with Spans():
+        pass
+
+
+def test_tracing_is_left_as_the_program_had_it(clean: None, fakes_on_path: None) -> None:
+    """A program that had tracing on has it on after the test, with its settings."""
+    import acme
+
+    before = LightCollected()
+    autotrace.autolog(tracer_provider=before.provider, capture_content="off")
+    with Spans() as spans:
+        acme.Client().complete("hello")
+    acme.Client().complete("hello")
+    assert len(spans.all()) == 1
+    assert "gen_ai.input.messages" not in before.one().attributes

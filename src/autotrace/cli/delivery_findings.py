@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from autotrace.delivery.health import DestinationHealth, ProcessHealth
@@ -82,7 +83,8 @@ def delivery_findings(
     """
     for process in processes:
         level: Level = "problem" if now - process.written < RECENT_NS else "note"
-        yield from _process_findings(process, level)
+        others = [one for other in processes if other is not process for one in other.destinations]
+        yield from _process_findings(process, level, {one.name for one in others if _is_later(one, process)})
     is_running = any(process.state == "running" for process in processes)
     for state in destinations:
         if state.queued_records and not is_running and not state.failures:
@@ -96,7 +98,12 @@ def delivery_findings(
         yield Finding("note", f"file {file}", f"it cannot be read: {reason}", "Delete it.")
 
 
-def _process_findings(process: ProcessHealth, level: Level) -> Iterator[Finding]:
+def _is_later(one: DestinationHealth, process: ProcessHealth) -> bool:
+    """Whether a destination has taken records after a process last told of it."""
+    return one.last_delivery is not None and one.last_delivery > process.written
+
+
+def _process_findings(process: ProcessHealth, level: Level, mended: AbstractSet[str]) -> Iterator[Finding]:
     about = f"process {process.pid} ({process.state}, {local_time(process.written)})"
     for failure in process.failures:
         yield Finding(
@@ -120,7 +127,14 @@ def _process_findings(process: ProcessHealth, level: Level) -> Iterator[Finding]
             "Look at the disk: a full one cuts lines short.",
         )
     for one in process.destinations:
-        if one.failures:
+        if one.failures and one.name in mended:
+            yield Finding(
+                "note",
+                about,
+                f"destination {one.name} had refused {_times(one.failures)}: {one.last_error}",
+                "Nothing: it has taken records since.",
+            )
+        elif one.failures:
             yield Finding(
                 level,
                 about,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,8 @@ def examine() -> Examination:
     home, store = look_at_home(settings.home), look_at_store(settings.home / "traces.db")
     findings = list(surrounding_findings(settings, home, store))
     plugins, of_plugins = _plugins()
-    findings += of_plugins
+    known = {finding.problem for finding in findings}
+    findings += [one for one in of_plugins if not any(problem in one.problem for problem in known)]
     findings += unclaimed_findings(settings, _names(plugins))
     processes, unreadable = _processes(settings.home / "journal")
     destinations = _destinations(settings, processes)
@@ -122,14 +124,14 @@ def examine() -> Examination:
 def _plugins() -> tuple[list[dict[str, Any]], list[Finding]]:
     from autotrace import activation
 
-    from .plugin_findings import plugin_findings
+    from .plugin_findings import complaint_findings, plugin_findings
     from .plugins import plugin_json
 
     find_local()
     # What is logged for a program is a finding here.
     logging.getLogger("autotrace").addHandler(logging.NullHandler())
     # Frameworks, and plugins, may print when they are imported: what we print is JSON, perhaps.
-    with contextlib.redirect_stdout(sys.stderr):
+    with _stdout_as_stderr():
         statuses, points = activation.plugin_statuses(), activation.hook_points()
     rows = [
         {
@@ -143,7 +145,26 @@ def _plugins() -> tuple[list[dict[str, Any]], list[Finding]]:
         for status in statuses
     ]
     names = [setting_finding(problem, NAME_IT) for problem in activation.plugin_problems()]
-    return rows, [*names, *plugin_findings(statuses, points)]
+    findings = [*names, *plugin_findings(statuses, points)]
+    return rows, [*findings, *complaint_findings(activation.complaints(), findings)]
+
+
+@contextlib.contextmanager
+def _stdout_as_stderr() -> Iterator[None]:
+    """Sends to stderr what is printed, by C code and by other processes as well."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # closed: nothing can be printed there
+        kept = None
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _names(plugins: Sequence[dict[str, Any]]) -> list[str]:

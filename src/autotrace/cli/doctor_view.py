@@ -49,7 +49,7 @@ def _plugins(out: Console, found: Examination) -> None:
         return
     table = _table("PLUGIN", "FRAMEWORK", "SUPPORTED", "STATE", "HOOK POINTS")
     for plugin in found.plugins:
-        installed = plugin["framework_version"] or ("not installed" if plugin["framework_distribution"] else "")
+        installed = plugin["framework_version"] or ("not installed" if plugin["supported"] else "")
         _row(
             table,
             f"{plugin['distribution']} {plugin['version']}".rstrip(),
@@ -66,7 +66,11 @@ def _plugins(out: Console, found: Examination) -> None:
 
 def _counts(points: list[dict[str, Any]]) -> str:
     counts = Counter(point["state"] for point in points)
-    shown = [f"{counts[state]} {state}" for state in ("found", "missing", "absent", "waiting", "off") if counts[state]]
+    shown = [
+        f"{counts[state]} {state}"
+        for state in ("found", "missing", "replaced", "absent", "waiting", "off")
+        if counts[state]
+    ]
     wrapped = sum(bool(point["wrapped_by"]) for point in points)
     return ", ".join([*shown, *([f"{wrapped} wrapped by others too"] if wrapped else [])])
 

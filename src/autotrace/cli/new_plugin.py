@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
+import sys
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -44,10 +46,12 @@ def new_plugin(name: str, folder: Path | None) -> None:
     words["module"] = words["name"].replace("-", "_")
     if keyword.iskeyword(words["module"]):
         raise click.UsageError(f"{name!r} cannot be imported: it is a word of Python's own")
+    if words["module"] in sys.stdlib_module_names or words["module"] in ("autotrace", "pytest"):
+        raise click.UsageError(f"{name!r} is no framework: tests could not put a fake one in its place")
     target = folder if folder is not None else Path(f"autotrace-{words['name']}")
     _write(target, words)
     click.echo(f"Written: {target}")
-    click.echo(f"  cd {target} && pip install -e . pytest && pytest")
+    click.echo(f"  cd {shlex.quote(str(target))} && pip install -e . pytest && pytest")
     click.echo("Then README.md there says how to make it yours.")
 
 

@@ -27,12 +27,23 @@ def plugin_findings(statuses: Sequence[PluginStatus], points: Sequence[HookPoint
             yield Finding(
                 "problem", about, f"{installed} cannot be imported", f"Try it: python -c 'import {status.name}'"
             )
+        elif status.state == "active" and status.reason:
+            yield Finding("note", about, status.reason, "See that its instrumentations() returns a list of them.")
         for warning in status.warnings:
             finding = _warning(about, warning)
             if finding is not None:
                 yield finding
     for point in points:
         yield from _point_findings(point)
+
+
+def complaint_findings(complaints: Sequence[str], findings: Sequence[Finding]) -> Iterator[Finding]:
+    """What a program would be told when the plugins wake, as far as nothing else tells it."""
+    for text in complaints:
+        if not any(finding.problem in text for finding in findings):
+            yield Finding(
+                "problem", "settings", text, "Mend or remove it; docs/configuration.md and the plugin's README."
+            )
 
 
 def _if_failed(status: PluginStatus) -> str:
@@ -65,7 +76,15 @@ def _point_findings(point: HookPoint) -> Iterator[Finding]:
             f"{point.target} is missing: its calls are not traced",
             f"Upgrade or mend {point.distribution}, or install a release of {point.framework} that has it.",
         )
-    if point.wrapped_by:
+    if point.state == "replaced":
+        by = f" (by {', '.join(point.wrapped_by)})" if point.wrapped_by else ""
+        yield Finding(
+            "problem",
+            about,
+            f"{point.target} was replaced after it was patched{by}: its calls are not traced",
+            "See what else patches it when it is imported, and have that call what it finds there.",
+        )
+    elif point.wrapped_by:
         names = ", ".join(point.wrapped_by)
         yield Finding(
             "note",

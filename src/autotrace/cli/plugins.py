@@ -50,7 +50,7 @@ def _print_table(found: list[PluginStatus]) -> None:
     for status in found:
         table.add_row(
             Text(visible(status.name)),
-            Text(visible(status.framework_version or ("not installed" if status.framework_distribution else ""))),
+            Text(visible(status.framework_version or ("not installed" if status.supported else ""))),
             Text(visible(status.supported)),
             Text(visible(status.state), style=_STYLES.get(status.state, "yellow")),
             Text(visible(f"{status.distribution} {status.version}")),

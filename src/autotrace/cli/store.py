@@ -35,7 +35,10 @@ def settings() -> config.Config:
 
 def find_local() -> None:
     """Lets plugins of the project's own be found: a command does not begin in the program's folder of its path."""
-    folder = str(Path.cwd())
+    try:
+        folder = str(Path.cwd())
+    except OSError:  # it is gone
+        return
     if folder not in sys.path:
         sys.path.append(folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -83,11 +84,22 @@ def setting_rows(config: Config) -> list[SettingRow]:
     """Every general setting, then those of frameworks that are set."""
     rows = [SettingRow(name, _shown(getattr(config, name)), _source(config, name)) for name in SETTINGS]
     for framework, settings in sorted(config.framework_settings.items()):
-        rows += [SettingRow(f"{framework}.{name}", _shown(one.value), one.source) for name, one in settings.items()]
+        rows += [
+            SettingRow(f"{framework}.{name}", _unless_secret(name, one.value), one.source)
+            for name, one in settings.items()
+        ]
     for name, one in sorted(config.framework_environment.items()):
         written = config.written(name, ENVIRONMENT)
-        rows.append(SettingRow(written, _shown(one.value), written))
+        rows.append(SettingRow(written, _unless_secret(name, one.value), written))
     return rows
+
+
+def _unless_secret(name: str, value: Any) -> str:
+    """A value as it is shown; not that of a setting whose name says that nobody may see it."""
+    return "***" if _SECRET.search(name) else _shown(value)
+
+
+_SECRET = re.compile("key|token|secret|passw|auth|header|credential|cookie", re.IGNORECASE)
 
 
 def look_at_home(path: Path) -> Home:

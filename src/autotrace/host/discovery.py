@@ -111,6 +111,7 @@ class Host:
         if self._awaits_local and not imports.is_amid_imports():
             with guard("plugins of the project's own"):
                 self.load_local()
+        self._wake_optional()
         for candidates in list(self._watched.values()):
             if any(plugin.is_woken_by(name) for plugin in candidates):
                 self.wake(candidates)
@@ -119,7 +120,6 @@ class Host:
                     if plugin.is_optional and name in traced.modules and not traced.is_on:
                         self._switch(traced)
                     traced.imported(name)
-        self._wake_optional()
 
     def discover(self) -> list[InstalledPlugin]:
         """The installed plugins, by their entry points; nothing of theirs is imported."""

@@ -112,7 +112,8 @@ def is_any_executing(names: frozenset[str]) -> bool:
     return any(
         getattr(getattr(module, "__spec__", None), "_initializing", False)
         for name, module in list(sys.modules.items())
-        if name.partition(".")[0] in names and not _is_lazy(module)
+        # The import that switches everything on is under way when it does.
+        if name.partition(".")[0] in names and name != "autotrace.auto" and not _is_lazy(module)
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import import_module
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
@@ -34,8 +33,14 @@ def wake_installed(host: Host, load: Callable[[str], object]) -> None:
 
 def _try(load: Callable[[str], object], module: str) -> None:
     if module not in sys.modules:
-        with guard(f"import of {module}"), suppress(SystemExit):
+        try:
             _import(load, module)
+        except (KeyboardInterrupt, SystemExit) as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+        except BaseException as error:  # noqa: BLE001 (a framework's code; what panics in an extension is no Exception)
+            problem = error if isinstance(error, Exception) else ImportError(f"{type(error).__name__}: {error}")
+            guard.count(f"import of {module}", problem)
 
 
 def hook_points(host: Host) -> list[HookPoint]:

@@ -11,7 +11,8 @@ import copy
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -152,17 +153,43 @@ class AppliedPatch:
         """What goes by the name now: the wrapped function, or the one that was there before."""
         return getattr(self._owner, self._name)
 
-    def is_in_place(self) -> bool:
-        """Whether our wrapper is there, perhaps beneath another tool's."""
+    def is_reached(self) -> bool:
+        """Whether calls come to our wrapper, as far as can be seen: it is there, or what is there refers to it."""
+        if self.is_in_place():
+            return True
         current = vars(self._owner).get(self._name)
         while current is not None:
-            # Another tool may have taken the method from the class, and so what our wrapper is there.
-            if current is self._proxy or (
-                type(current) is _BoundWrapper and getattr(current, "_self_parent", None) is self._proxy
-            ):
+            current = getattr(current, "__func__", current)  # a static or class method
+            if any(self._is_within(one) for one in _referred_to(current)):
                 return True
             current = getattr(current, "__wrapped__", None)
         return False
+
+    def is_in_place(self) -> bool:
+        """Whether our wrapper is there, perhaps beneath another tool's."""
+        return self._is_within(vars(self._owner).get(self._name))
+
+    def _is_within(self, function: Any) -> bool:
+        """Whether a function is our wrapper, or says that it wraps it."""
+        while function is not None and self._proxy is not None:
+            # Another tool may have taken the method from the class, and so what our wrapper is there.
+            is_bound = type(function) is _BoundWrapper and getattr(function, "_self_parent", None) is self._proxy
+            if function is self._proxy or is_bound:
+                return True
+            function = getattr(function, "__wrapped__", None)
+        return False
+
+
+def _referred_to(function: Any) -> Iterator[Any]:
+    """What a plain function refers to: in its closure, its defaults, and the names of its module that it uses."""
+    if not isinstance(function, FunctionType):
+        return
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # empty
+            yield cell.cell_contents
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+    yield from (function.__globals__.get(name) for name in function.__code__.co_names)
 
 
 def resolve(module: str, target: str) -> tuple[Any, str]:
@@ -180,3 +207,23 @@ def resolve(module: str, target: str) -> tuple[Any, str]:
     except AttributeError:
         raise MissingTarget(f"{module} has no {target}") from None
     return owner, name
+
+
+def aliases(holder: Any, name: str, function: Any) -> list[tuple[str, str]]:
+    """Where else in its own package a module's function goes by a name: modules that have imported it by name.
+
+    Args:
+        holder: The module; for what is no module's own there are none.
+        name: Its name there.
+        function: The function itself.
+    """
+    if not isinstance(holder, ModuleType):
+        return []
+    package = holder.__name__.partition(".")[0]
+    return [
+        (known, alias)
+        for known, module in list(sys.modules.items())
+        if isinstance(module, ModuleType) and f"{known}.".startswith(package + ".")
+        for alias, value in list(vars(module).items())
+        if value is function and (module, alias) != (holder, name)
+    ]

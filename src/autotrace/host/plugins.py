@@ -197,6 +197,8 @@ class InstalledPlugin:
             known = [None]  # which frameworks there would be matters to nobody
         for traced in known:
             state, reason = self.state, self.reason
+            if traced is None and state == "active" and not reason:
+                reason = "it offers no instrumentation"
             warnings = [*self.remarks, *self._misfit()]
             if traced is not None and traced.delegation is not None and state == "active":
                 rows.append(self._delegated(traced, traced.delegation))

@@ -11,9 +11,9 @@ OFF = 'off unless it is named: autotrace.autolog("{name}", disable=False)'
 State = Literal["waiting", "active", "disabled", "unsupported", "failed"]
 
 
-#: found; missing (a fault); absent (no fault: the plugin says that not every version has it); waiting (its module has
-#: not been imported); off (the framework is not traced).
-HookState = Literal["found", "missing", "absent", "waiting", "off"]
+#: found; missing (a fault); replaced (a fault: by something that does not call what was there); absent (no fault: the
+#: plugin says that not every version has it); waiting (its module has not been imported); off (it is not traced).
+HookState = Literal["found", "missing", "replaced", "absent", "waiting", "off"]
 
 
 @dataclass(frozen=True)

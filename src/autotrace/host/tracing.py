@@ -25,7 +25,7 @@ from ..recording.streams import Pieces
 from .delegation import SETTING, Delegation
 from .imports import is_imported
 from .instrumentation import Boundary, Event, Instrumentation, Patch, RunContext, RunEnd, RunStart, StreamClass
-from .patching import AppliedPatch, MissingTarget, resolve
+from .patching import AppliedPatch, MissingTarget, aliases, resolve
 from .status import HookPoint, HookState
 from .subclasses import Descendants
 
@@ -119,7 +119,8 @@ class TracedFramework:
             return "waiting"
         if target in self._waiting or target in self._not_there:
             return "absent" if getattr(target, "optional", False) else "missing"
-        return "found"
+        patches = [patch for patch, known in self._applied.items() if known == target]
+        return "found" if not patches or any(patch.is_reached() for patch in patches) else "replaced"
 
     def switch_on(self, config: Config, provider: TracerProvider) -> list[ConfigError]:
         """Starts tracing, or takes over changed settings. Returns what could not be used of them."""
@@ -266,6 +267,8 @@ class TracedFramework:
             return  # a class that goes by several modules' names, or another tool's wrapper around ours
         function = self._function(label, target, getattr(original, "__func__", original))  # a static or class method
         self._applied[AppliedPatch(module, name, function, owner)] = target
+        for alias_module, alias in aliases(holder, attribute, original):
+            self._applied[AppliedPatch(alias_module, alias, function)] = target
         self._functions.append(function)
 
     def _is_wrapped(self, function: Any) -> bool:

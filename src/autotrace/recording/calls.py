@@ -160,7 +160,11 @@ class TracedFunction:
 
     def _followed(self, operation: Operation | Contribution, amendment: Amendment | None, result: Any) -> Any:
         if self.streams and isinstance(result, tuple(kind for kind, _ in self.streams)):
-            follow_stream(result, self._pieces(operation, amendment), self.streams)
+            if not follow_stream(result, self._pieces(operation, amendment), self.streams):
+                names = ", ".join(attribute for kind, attribute in self.streams if isinstance(result, kind))
+                class_ = type(result).__qualname__
+                guard.report(f"{self.label}: stream", AttributeError(f"no iterator in {names} of a {class_}"))
+                operation.finish()
             return result
         kind = type(result)
         if kind is CoroutineType:

@@ -37,14 +37,19 @@ class Guard:
     def __init__(self) -> None:
         self.strict = False
         self.failures: dict[str, Failure] = {}
-        self._told: set[str] = set()
+        self._told: dict[str, None] = {}
 
     def tell(self, problem: object) -> None:
         """Logs what the user should know and can mend, such as a setting that cannot be used: once."""
         text = str(problem)
         if text not in self._told:
-            self._told.add(text)
+            self._told[text] = None
             logger.warning("%s", text)
+
+    @property
+    def told(self) -> list[str]:
+        """What has been told, in order."""
+        return list(self._told)
 
     def report(self, where: str, error: BaseException) -> None:
         """Counts an error of ours, and logs the first of its place.

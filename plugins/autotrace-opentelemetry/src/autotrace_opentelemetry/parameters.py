@@ -25,7 +25,7 @@ def parameters(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     known: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for name, value in given.items() if isinstance(given, Mapping) else ():
-        if name in NAMES and value is not None:
+        if name in NAMES and _fits(NAMES[name], value):
             known[NAMES[name]] = value
         else:
             rest[name] = value
@@ -36,3 +36,15 @@ def parameters(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if known.get("choice.count") == 1:
         del known["choice.count"]
     return known, rest
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value is one that the parameter can have: an instrumentor may put any text in its place."""
+    if name in ("stop_sequences", "encoding_formats"):
+        texts = [value] if isinstance(value, str) else value
+        return isinstance(texts, list | tuple) and all(isinstance(text, str) and text for text in texts)
+    if name == "stream":
+        return isinstance(value, bool)
+    if name == "reasoning.level":
+        return isinstance(value, str) and value.isalpha()
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -94,7 +94,7 @@ def _loaded(path: Path) -> Any:
         return _yaml(path, text) if path.suffix.lower() in _YAML else json.loads(text)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be parsed: {error}") from error
 
 

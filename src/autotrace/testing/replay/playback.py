@@ -19,10 +19,13 @@ class Playback:
         self._compared = {one for one in interactions if one.body is not None and bodies[_address(one)] > 1}
 
     def play(self, request: Request) -> Interaction | None:
-        """The first match that was not played; the first of all if all were; None if nothing matches."""
+        """Of the nearest matches the first that was not played, or the first if all were; None if nothing matches."""
         matches = [one for one in self._interactions if self._matches(one, request)]
         if not matches:
             return None
+        # One that says more of the request goes before one that fits many.
+        most = max(self._likeness(one, request) for one in matches)
+        matches = [one for one in matches if self._likeness(one, request) == most]
         if self._played.issuperset(matches):
             self._played.difference_update(matches)
         match = next(one for one in matches if one not in self._played)
@@ -41,6 +44,10 @@ class Playback:
         there = Counter(described(*_address(one)) for one in self._interactions)
         listed = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in there.items())
         return f"No recording answers {request}. There is: {listed or 'nothing'}."
+
+    def _likeness(self, one: Interaction, request: Request) -> int:
+        is_body = one.body is not None and one.body == request.json
+        return (one.query is not None) + is_body
 
     def _matches(self, one: Interaction, request: Request) -> bool:
         return _is_addressed(one, request) and (one not in self._compared or one.body == request.json)

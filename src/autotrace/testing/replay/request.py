@@ -58,7 +58,7 @@ def parsed(body: bytes) -> Any:
     """The JSON in a body; None if it is none."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
