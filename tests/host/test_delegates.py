@@ -340,3 +340,25 @@ def test_what_is_not_used(report: Any, more: str, row: list[str]) -> None:
     assert found.rows == {"shop": row}
     is_loaded = row[0] == "active" or "nowhere" in more
     assert (found.instrumentor is not None) == is_loaded
+
+
+def test_the_import_comes_last(python: Interpreter, site: Site) -> None:
+    """What was imported before `import autotrace.auto` is traced by what any module wakes, as by other plugins."""
+    python.path.append(site.folder)
+    python.environment |= {"AUTOTRACE_ACME_DISABLE": "true", "AUTOTRACE_ANY_DISABLE": "false"}
+    site.module("vendor", INSTRUMENTOR)
+    site.plugin("autotrace-any", PLUGIN.format(offered=ONE), wakes="*")
+    code = "import acme, autotrace.auto, sys\nprint(sys.modules['vendor'].log if 'vendor' in sys.modules else None)"
+    assert python.run(code).strip() == "['on']"
+
+
+def test_the_framework_is_one_file_and_comes_first(python: Interpreter, site: Site) -> None:
+    """A framework of one module that is the first module of all is traced."""
+    python.path.append(site.folder)
+    python.environment |= {"AUTOTRACE_ACME_DISABLE": "true", "AUTOTRACE_ANY_DISABLE": "false"}
+    site.module("single", "def search(): pass")
+    site.module("vendor", INSTRUMENTOR.replace("acme.client.Client", "single").replace("acme.client", "single"))
+    offered = 'Instrumentation("shop", delegates=(delegate(wakes="single"),))'
+    site.plugin("autotrace-any", PLUGIN.format(offered=offered), wakes="*")
+    code = "import autotrace.auto, single, sys\nprint(sys.modules['vendor'].log if 'vendor' in sys.modules else None)"
+    assert python.run(code).strip() == "['on']"

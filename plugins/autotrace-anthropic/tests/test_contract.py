@@ -44,7 +44,7 @@ class Contract(InstrumentationContract):
             yield
         assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
-    def messages(self, server: ReplayServer, is_async: bool = False) -> Any:
+    def asked(self, server: ReplayServer, is_async: bool = False) -> Any:
         """The messages of a client of the server. An event loop has clients of its own."""
         client: Any = self.client
         if is_async:
@@ -57,16 +57,16 @@ class Contract(InstrumentationContract):
             await self.opened.pop().close()
 
     def call(self, prompt: str) -> Any:
-        return self.messages(self.whole).create(**ask(prompt))
+        return self.asked(self.whole).create(**ask(prompt))
 
     async def acall(self, prompt: str) -> Any:
-        return await self.messages(self.whole, is_async=True).create(**ask(prompt))
+        return await self.asked(self.whole, is_async=True).create(**ask(prompt))
 
     def stream(self, prompt: str) -> Iterable[Any]:
-        return self.messages(self.streaming).create(**ask(prompt), stream=True)  # type: ignore[no-any-return]
+        return self.asked(self.streaming).create(**ask(prompt), stream=True)  # type: ignore[no-any-return]
 
     async def astream(self, prompt: str) -> AsyncIterator[Any]:
-        return await self.messages(self.streaming, is_async=True).create(**ask(prompt), stream=True)  # type: ignore[no-any-return]
+        return await self.asked(self.streaming, is_async=True).create(**ask(prompt), stream=True)  # type: ignore[no-any-return]
 
     def fail(self, prompt: str) -> Any:
         self.whole.fail(400)
@@ -87,7 +87,13 @@ class Contract(InstrumentationContract):
         return await self.astream(prompt)
 
     def call_with_iterator(self, prompt: str) -> Any:
-        return self.messages(self.whole).create(**{**ask(prompt), "messages": iter(ask(prompt)["messages"])})
+        return self.asked(self.whole).create(**{**ask(prompt), "messages": iter(ask(prompt)["messages"])})
+
+    def messages(self, prompt: str) -> list[Any]:
+        return [{"role": "user", "content": [{"type": "text", "text": prompt}]}]
+
+    def call_with_messages(self, messages: list[Any]) -> Any:
+        return self.asked(self.whole).create(**{**ask(self.prompt), "messages": messages})
 
     def objects(self) -> Iterable[Any]:
         return (self.call("hello"),)
@@ -110,20 +116,20 @@ class TestStreamHelper(Contract):
     """`messages.stream`: what it returns is entered, and read to its message or event by event."""
 
     def call(self, prompt: str) -> Any:
-        with self.messages(self.streaming).stream(**ask(prompt)) as stream:
+        with self.asked(self.streaming).stream(**ask(prompt)) as stream:
             return stream.get_final_message()
 
     async def acall(self, prompt: str) -> Any:
-        async with self.messages(self.streaming, is_async=True).stream(**ask(prompt)) as stream:
+        async with self.asked(self.streaming, is_async=True).stream(**ask(prompt)) as stream:
             return await stream.get_final_message()
 
     def stream(self, prompt: str) -> Iterable[Any]:
-        return self.messages(self.streaming).stream(**ask(prompt)).__enter__()  # type: ignore[no-any-return]
+        return self.asked(self.streaming).stream(**ask(prompt)).__enter__()  # type: ignore[no-any-return]
 
     async def astream(self, prompt: str) -> AsyncIterator[Any]:
-        return await self.messages(self.streaming, is_async=True).stream(**ask(prompt)).__aenter__()  # type: ignore[no-any-return]
+        return await self.asked(self.streaming, is_async=True).stream(**ask(prompt)).__aenter__()  # type: ignore[no-any-return]
 
     def call_with_iterator(self, prompt: str) -> Any:
         arguments = {**ask(prompt), "messages": iter(ask(prompt)["messages"])}
-        with self.messages(self.streaming).stream(**arguments) as stream:
+        with self.asked(self.streaming).stream(**arguments) as stream:
             return stream.get_final_message()

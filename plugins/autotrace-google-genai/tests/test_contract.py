@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import pytest
+from google.genai import types
 
 from autotrace import Usage
 from autotrace.testing import InstrumentationContract, ReplayServer
@@ -58,6 +59,12 @@ class TestContract(InstrumentationContract):
     async def broken_astream(self, prompt: str) -> AsyncIterator[Any]:
         self.server.cut(after=1)
         return await self.astream(prompt)
+
+    def messages(self, prompt: str) -> list[Any]:
+        return [types.Content(role="user", parts=[types.Part(text=prompt)])]
+
+    def call_with_messages(self, messages: list[Any]) -> Any:
+        return self.client.models.generate_content(model=MODEL, contents=messages)
 
     def objects(self) -> Iterable[Any]:
         return self.call("hello"), self.client.models.generate_content, type(self.client.models)

@@ -14,6 +14,10 @@ from autotrace.testing.openai_server import Cut, OpenAIServer, Status
 
 from .conftest import Models
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*deprecated.*", "ignore::PendingDeprecationWarning", "ignore:unclosed:ResourceWarning"
+)
+
 
 class TestChatModel(InstrumentationContract):
     """How a chat model is asked."""
@@ -55,6 +59,12 @@ class TestChatModel(InstrumentationContract):
     async def broken_astream(self, prompt: str) -> AsyncIterator[Any]:
         self.server.script(Cut(after=3))
         return await self.astream(prompt)
+
+    def messages(self, prompt: str) -> list[Any]:
+        return [HumanMessage(prompt)]
+
+    def call_with_messages(self, messages: list[Any]) -> Any:
+        return self.model().invoke(messages)
 
     def objects(self) -> Iterable[Any]:
         return (self.call("hello"),)

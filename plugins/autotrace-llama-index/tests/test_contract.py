@@ -52,16 +52,16 @@ class TestModel(InstrumentationContract):
         return Usage(last.input_tokens, last.output_tokens, *cache, last.reasoning_tokens, *audio)
 
     def call(self, prompt: str) -> Any:
-        return self.model().chat([ChatMessage(prompt)])
+        return self.model().chat([ChatMessage(role="user", content=prompt)])
 
     async def acall(self, prompt: str) -> Any:
-        return await self.model().achat([ChatMessage(prompt)])
+        return await self.model().achat([ChatMessage(role="user", content=prompt)])
 
     def stream(self, prompt: str) -> Iterable[Any]:
-        return self.streaming().stream_chat([ChatMessage(prompt)])
+        return self.streaming().stream_chat([ChatMessage(role="user", content=prompt)])
 
     async def astream(self, prompt: str) -> AsyncIterator[Any]:
-        return await self.streaming().astream_chat([ChatMessage(prompt)])
+        return await self.streaming().astream_chat([ChatMessage(role="user", content=prompt)])
 
     def fail(self, prompt: str) -> Any:
         self.server.script(Status(400))
@@ -79,8 +79,14 @@ class TestModel(InstrumentationContract):
         self.server.script(Cut(after=3))
         return await self.astream(prompt)
 
+    def messages(self, prompt: str) -> list[Any]:
+        return [ChatMessage(role="user", content=prompt)]
+
+    def call_with_messages(self, messages: list[Any]) -> Any:
+        return self.model().chat(messages)
+
     def objects(self) -> Iterable[Any]:
         return (self.call("hello"),)
 
     def value(self, result: Any) -> Any:
-        return str(result), result.delta
+        return str(result), getattr(result, "delta", None)

@@ -42,7 +42,7 @@ class Contract(InstrumentationContract):
             await self.opened.pop().close()
 
     def objects(self) -> Iterable[Any]:
-        return self.call("hello"), openai.OpenAI.chat
+        return (self.call("hello"),)
 
     def fail(self, prompt: str) -> Any:
         self.server.script(Status(400))
@@ -85,6 +85,12 @@ class TestChat(Contract):
         return await self.new_async().chat.completions.create(
             model="gpt-4o", messages=[{"role": "user", "content": prompt}], stream=True
         )
+
+    def messages(self, prompt: str) -> list[Any]:
+        return [{"role": "user", "content": [{"type": "text", "text": prompt}]}]
+
+    def call_with_messages(self, messages: list[Any]) -> Any:
+        return self.client.chat.completions.create(model="gpt-4o", messages=messages)
 
     def call_with_iterator(self, prompt: str) -> Any:
         messages: Any = ({"role": "user", "content": one} for one in [prompt])
