@@ -39,7 +39,8 @@ class Patch:
         'Client.complete'
 
     Attributes:
-        module: Where it lives. Patched when that module is imported.
+        module: Where it lives. Patched when that module is imported, with the names that a function has elsewhere in its
+            package.
         target: Its name there: `function`, or `Class.method`.
         request: From a call to what is known before it is made; None: not ours, no span.
         operation: `gen_ai.operation.name`, unless `request` says otherwise.
@@ -69,6 +70,9 @@ class Patch:
 @dataclass(frozen=True)
 class StreamClass:
     """A class of the framework whose instances a call returns to be iterated.
+
+    The iterator that an instance holds is followed in its place. A class that holds none, but makes its pieces in
+    `__next__` itself, cannot be followed.
 
     Example:
         >>> StreamClass("acme.streams", "Stream", iterator="_chunks").close
