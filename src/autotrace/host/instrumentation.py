@@ -39,8 +39,7 @@ class Patch:
         'Client.complete'
 
     Attributes:
-        module: Where it lives. Patched when that module is imported, with the names that a function has elsewhere in its
-            package.
+        module: Where it lives. Patched when that module is imported; other names of a function in its package too.
         target: Its name there: `function`, or `Class.method`.
         request: From a call to what is known before it is made; None: not ours, no span.
         operation: `gen_ai.operation.name`, unless `request` says otherwise.
