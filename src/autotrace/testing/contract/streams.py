@@ -157,17 +157,26 @@ class Streams(Forms):
         """A call whose task is cancelled ends its span, and the cancellation passes (law L06)."""
         self._needs("acall")
 
-        async def cancelled() -> None:
+        async def cancelled(rounds: int) -> bool:
             task = asyncio.ensure_future(self.acall(self.prompt))
-            await asyncio.sleep(0)
+            for _ in range(rounds):
+                await asyncio.sleep(0)
             if task.done():
-                pytest.skip("acall() does not wait for anything, so it cannot be cancelled")
+                return False
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            return True
 
-        self._in_loop(cancelled)
-        gc.collect()
+        # A framework may have waited for something before it has begun the call.
+        was_cancelled = False
+        for rounds in (1, 2, 4, 8, 16):
+            if spans.all() or not self._in_loop(lambda rounds=rounds: cancelled(rounds)):  # type: ignore[misc]
+                break
+            was_cancelled = True
+            gc.collect()
+        if not was_cancelled:
+            pytest.skip("acall() does not wait for anything, so it cannot be cancelled")
         self._left(spans)
 
     def test_a_cancelled_stream(self, spans: Spans) -> None:
