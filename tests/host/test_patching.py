@@ -341,3 +341,24 @@ def test_a_wrapper_made_by_hand_from_the_class(spans: Collected) -> None:
         assert spans.one().name == "retrieval"
     finally:
         acme.client.Client.search = ours
+
+
+def test_looking_for_other_names_executes_nothing(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that is imported lazily stays so when a function of its package is looked for (law L31)."""
+    import importlib.util
+    import sys
+
+    from autotrace.host.patching import aliases
+
+    (tmp_path / "lazy.py").write_text("raise RuntimeError('executed')")
+    package = types.ModuleType("handed")
+    spec = importlib.util.spec_from_file_location("handed.lazy", tmp_path / "lazy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "handed", package)
+    monkeypatch.setitem(sys.modules, "handed.lazy", module)
+    package.ask = package.again = lambda: None  # type: ignore[attr-defined]
+    assert aliases(package, "ask", package.ask) == [("handed", "again")]

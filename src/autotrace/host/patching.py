@@ -224,6 +224,7 @@ def aliases(holder: Any, name: str, function: Any) -> list[tuple[str, str]]:
         (known, alias)
         for known, module in list(sys.modules.items())
         if isinstance(module, ModuleType) and f"{known}.".startswith(package + ".")
-        for alias, value in list(vars(module).items())
+        # Not `vars`: that would execute a module that is imported lazily.
+        for alias, value in list(object.__getattribute__(module, "__dict__").items())
         if value is function and (module, alias) != (holder, name)
     ]

@@ -267,9 +267,9 @@ class TracedFramework:
             return  # a class that goes by several modules' names, or another tool's wrapper around ours
         function = self._function(label, target, getattr(original, "__func__", original))  # a static or class method
         self._applied[AppliedPatch(module, name, function, owner)] = target
+        self._functions.append(function)
         for alias_module, alias in aliases(holder, attribute, original):
             self._applied[AppliedPatch(alias_module, alias, function)] = target
-        self._functions.append(function)
 
     def _is_wrapped(self, function: Any) -> bool:
         while function is not None:
