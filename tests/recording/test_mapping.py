@@ -85,3 +85,17 @@ def test_a_provider_that_the_environment_names_in_vain(
     assert spans.one().name == "chat acme-1"
     assert set(guard.failures) <= {"the app's sampler"}
     guard.reset()
+
+
+def test_a_mapper_that_takes_arguments_away(acme: Any, spans: Collected, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arguments that a mapper sees are not its own: the framework gets what the program gave."""
+    import autotrace_acme
+
+    monkeypatch.setattr(autotrace_acme, "request", lambda call: {"model": call.kwargs.pop("model")})
+    autotrace.activation.active().reset()
+    autotrace.autolog(tracer_provider=spans.provider)
+    assert acme.Client().complete(prompt="hello", model="acme-7").text == "HELLO"
+    (place,) = guard.failures
+    assert place.endswith("Client.complete: request mapper")
+    assert spans.one().name == "chat"
+    guard.reset()

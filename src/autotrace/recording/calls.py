@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, MappingProxyType
 from typing import Any, cast
 
 from opentelemetry.context import Context
@@ -125,7 +125,10 @@ class TracedFunction:
         """Starts the operation, or says that this call is none of ours."""
         mappers = self.mappers
         try:
-            call = Call(instance, args, kwargs, self._parameters, self.settings, self.recorder.tracer_provider)
+            given = MappingProxyType(
+                kwargs
+            )  # the program's own: a mapper that takes something out would change the call
+            call = Call(instance, args, given, self._parameters, self.settings, self.recorder.tracer_provider)
             values = mappers.request(call)
             if values is None:
                 return None
