@@ -4,6 +4,14 @@ The keys: parent_id (16 hexadecimal digits or null), root (bool), name, kind (`i
 start and end (ns since 1970; end is null while the span runs), status (`ok`, `error`, `unset`), message (of
 the status, or null), scope, scope_version, attributes, events ([{name, time, attributes}]), links
 ([{trace_id, span_id, attributes}]). Trace id and span id stand in the line's head.
+
+Feedback (kind `F`) has these keys: id (32 hexadecimal digits: what is given again under the same id takes the place of
+what was given before, the later `time` counts), type (`feedback` or `expectation`), name, value (true, false, a number,
+a text, or any JSON for an expectation), comment (or null), source_type (`human`, `llm_judge` or `code`), source (who or
+what gave it, or null), time (ns since 1970), metadata (texts by name).
+
+An update of a trace (kind `U`) has: time (ns since 1970), and name, session, user (null where nothing is said of it)
+and tags (values by name, added to those that are there).
 """
 
 from __future__ import annotations

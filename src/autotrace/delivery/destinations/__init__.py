@@ -13,10 +13,11 @@ class Record:
 
     Attributes:
         kind: `S`: a local root span has started. `E`: a span has ended. `I`: a span that has started
-            will never end, for its process is gone.
+            will never end, for its process is gone. `F`: feedback on a trace, or on one of its spans.
+            `U`: what was said of a trace after its first span had ended.
         trace_id: 32 hexadecimal digits.
-        span_id: 16 hexadecimal digits.
-        body: The span; the keys are listed in `autotrace.delivery.encoding`.
+        span_id: 16 hexadecimal digits; zeros where the record is of the whole trace (`F`, `U`).
+        body: The span, the feedback or the update; the keys are listed in `autotrace.delivery.encoding`.
     """
 
     kind: str
@@ -25,10 +26,35 @@ class Record:
     body: dict[str, Any]
 
 
+#: The span id of a record that is of a whole trace.
+WHOLE_TRACE = "0" * 16
+
+
+class RetryLater(Exception):
+    """Raised by a destination that takes nothing now: the records stay in the journal and come again.
+
+    Any other exception means the same, with a pause of our own choice.
+
+    Args:
+        reason: Why, for the log.
+        seconds: When to come again, where the other side said so (`Retry-After`); None: we choose.
+    """
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
 class Destination(Protocol):
     """A place that spans are delivered to, from one thread at a time.
 
-    Records may come more than once: a destination knows a span by its trace id and span id.
+    Records may come more than once: a destination knows a span by its trace id and span id, feedback by its `id`.
+    What it knows nothing of (feedback, say) it passes over.
+
+    Two attributes may be there beside these. `wants_traces = True`: records come a trace at a time, all that one
+    process recorded of it together where that is possible, each trace's records in a row; spans that end long after
+    their root come by themselves. `rejected`: how many records the other side has refused for good (a destination
+    that raises for those would be sent them for ever).
     """
 
     @property
@@ -42,6 +68,9 @@ class Destination(Protocol):
         Args:
             records: In the order in which they were journalled.
             resource: Attributes of the process that they come from: one object for all of a batch.
+
+        Raises:
+            RetryLater: Nothing can be taken now.
         """
         ...
 
