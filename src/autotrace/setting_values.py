@@ -76,8 +76,6 @@ def destination_names(value: Any) -> tuple[str, ...]:
     unknown = [name for name in found if not _NAME.fullmatch(name)]
     if unknown:
         raise ValueError(f"{', '.join(map(repr, unknown))}: no such destination; there are {', '.join(DESTINATIONS)}")
-    if not found:
-        raise ValueError(f"{value!r} names no destination; there are {', '.join(DESTINATIONS)}")
     return found
 
 
