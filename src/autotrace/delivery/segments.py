@@ -183,6 +183,10 @@ class Segment:
         data = self._lines(offset, limit, final)
         return parse(data, offset) if data else None
 
+    def has_lines(self, offset: int, limit: int) -> bool:
+        """Whether a complete line begins at `offset` and ends before `limit`."""
+        return bool(self._lines(offset, limit, False))
+
     def counted(self, offset: int) -> int:
         """Records from `offset` on whose loss is to be counted: all but the starts of spans."""
         found, end = 0, self.size()
