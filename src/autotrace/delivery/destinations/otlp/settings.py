@@ -66,7 +66,7 @@ class Settings:
     certificate: str | None = None
     client_certificate: str | None = None
     client_key: str | None = None
-    is_insecure: bool = False
+    is_insecure: bool = True
     dialect: Dialect = DIALECTS["genai"]
     max_rate: float | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
