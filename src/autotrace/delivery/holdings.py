@@ -92,8 +92,11 @@ class Holding:
         progress = self.progress.get(name)
         if progress is None or progress.settled >= offset:
             return True
-        # A line that a full disk has cut short stands at the end until the next one is written.
-        return progress.settled == progress.read and not self.segment.has_lines(progress.read, offset)
+        if progress.settled < progress.read:
+            return False
+        # Of a file that is gone nothing more will come; and a line that a full disk has cut short stands at the end
+        # until the next one is written.
+        return self.segment.is_lost() or not self.segment.has_lines(progress.read, offset)
 
     def is_taken(self, is_last: bool) -> bool:
         """Whether every destination of this process has all of it, for good."""
