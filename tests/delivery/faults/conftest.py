@@ -54,10 +54,10 @@ class Programs:
         }
         self._started: list[subprocess.Popen[str]] = []
 
-    def start(self, code: str, **environment: str) -> subprocess.Popen[str]:
-        """Starts a program: PRELUDE, then `code`, in a file, for `multiprocessing` wants to import it."""
+    def start(self, code: str, first: str = "", **environment: str) -> subprocess.Popen[str]:
+        """Starts a program: `first`, PRELUDE, then `code`, in a file, for `multiprocessing` wants to import it."""
         program = self.folder / f"program{len(self._started)}.py"
-        program.write_text(PRELUDE + code)
+        program.write_text(first + PRELUDE + code)
         process = subprocess.Popen(
             [sys.executable, str(program)],
             stdin=subprocess.PIPE,
@@ -70,9 +70,9 @@ class Programs:
         self._started.append(process)
         return process
 
-    def run(self, code: str, status: int = 0, **environment: str) -> tuple[str, str]:
+    def run(self, code: str, status: int = 0, first: str = "", **environment: str) -> tuple[str, str]:
         """Runs a program to its end, which has that status; answers what it wrote to its two outputs."""
-        process = self.start(code, **environment)
+        process = self.start(code, first, **environment)
         out, err = process.communicate(timeout=100)
         assert process.returncode == status, err
         return out, err

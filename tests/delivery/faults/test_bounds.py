@@ -12,7 +12,7 @@ import pytest
 
 from autotrace.delivery import outlets, shipping
 from autotrace.delivery.drain import Drainer
-from autotrace.delivery.limits import Limits
+from autotrace.delivery.limits import Limits, look_at
 
 #: A process that makes traces of two spans and is killed.
 KILLED = "for _ in range(100):\n    trace('x' * 1000)\nos.kill(os.getpid(), signal.SIGKILL)"
@@ -37,7 +37,7 @@ def drainers() -> Iterator[list[Drainer]]:
 
 
 def size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.journal"))
+    return sum(state.size for state in look_at(folder))
 
 
 def dropped(drainer: Drainer) -> int:
@@ -74,7 +74,7 @@ def test_segments_of_others(programs, make_collecting, drainers, until):
         programs.run(KILLED, -9)
     folder = programs.home / "journal"
     bound = size(folder) // 2
-    destinations = [make_collecting(), make_collecting()]
+    destinations = [make_collecting("store"), make_collecting("store")]
     for destination in destinations:
         destination.error = ConnectionRefusedError()
         drainers.append(Drainer(folder, [destination], interval_s=0.01, limits=Limits(size=bound)))
@@ -84,6 +84,7 @@ def test_segments_of_others(programs, make_collecting, drainers, until):
     for destination in destinations:
         destination.error = None
     for drainer in drainers:
+        assert drainer.adopt(30, gives_up=False)
         assert drainer.close(30)
     arrived = [record for destination in destinations for record in destination.records if record.kind == "E"]
     made = programs.made()
@@ -93,13 +94,16 @@ def test_segments_of_others(programs, make_collecting, drainers, until):
     assert newest in {record.trace_id for record in arrived}
 
 
-def test_age(programs, collecting, drainers, until, monkeypatch):
-    """What no destination has taken for too long goes, and is counted; what is younger stays."""
+@pytest.mark.parametrize("comes_up", [True, False])
+def test_age(programs, make_collecting, drainers, until, monkeypatch, comes_up):
+    """What no destination has taken for too long goes from the disk; what is younger stays. What has been read by then is
+    delivered if the destination is up before the process ends, and otherwise counted as lost."""
     programs.run(KILLED, -9)
     folder = programs.home / "journal"
     [old] = folder.glob("*.journal")
     os.utime(old, (0, 0))
     programs.run(KILLED, -9)
+    collecting = make_collecting("store")
     collecting.error = ConnectionRefusedError()
     # Only what has been in hand for a while is old: see the tests of clocks.
     drainers.append(Drainer(folder, [collecting], interval_s=0.01, limits=Limits(age_s=600.0)))
@@ -109,7 +113,10 @@ def test_age(programs, collecting, drainers, until, monkeypatch):
     monotonic = time.monotonic
     monkeypatch.setattr(shipping.time, "monotonic", lambda: monotonic() + 601)
     until(lambda: not old.exists())
-    collecting.error = None
-    assert drainers[0].close(30)
-    assert len(collecting.named("E")) == 200
-    assert dropped(drainers[0]) == 200
+    assert len(list(folder.glob("*.journal"))) == 1
+    if comes_up:
+        collecting.error = None
+        assert drainers[0].adopt(30, gives_up=False)
+    assert drainers[0].close(30) or not comes_up
+    assert len(collecting.named("E")) == (400 if comes_up else 0)
+    assert dropped(drainers[0]) == (0 if comes_up else 200)
