@@ -172,6 +172,7 @@ class Gatherer:
             for item in held.items:
                 item.parcel.undecided -= 1
             held.is_kept = True  # no longer undecided
+        self._size -= held.size
         self._fates[held.trace_id] = is_kept
         _forget(self._fates)
         self._ready.append((held, is_kept))
@@ -187,7 +188,6 @@ class Gatherer:
             if kept is not is_kept or held.source != first.source or is_full:
                 break
             self._ready.popleft()
-            self._size -= held.size
             size += held.size
             items += held.items
         return Load(items, first.resource, not is_kept)
