@@ -66,6 +66,13 @@ class Gatherer:
         #: Traces whose roots have ended: what comes of them now need not wait.
         self._over: OrderedDict[tuple[str, str], None] = OrderedDict()
 
+    def keeps(self, trace_id: str) -> bool:
+        """Takes note that a trace is kept from now on; False where that is known."""
+        is_new = self._fates.get(trace_id) is not True
+        self._fates[trace_id] = True
+        _forget(self._fates)
+        return is_new
+
     def anew(self) -> Gatherer:
         """One like it that holds nothing."""
         return Gatherer(self._sampler, self._limit)
