@@ -137,9 +137,7 @@ def _put_content(found: dict[str, Any], given: Mapping[str, Any]) -> None:
 
 
 def _request(messages: list[dict[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = {
-        key.removeprefix(_PARAMETERS): value for key, value in given.items() if key.startswith(_PARAMETERS)
-    }
+    parameters = {key.removeprefix(_PARAMETERS): value for key, value in given.items() if key.startswith(_PARAMETERS)}
     return {**parameters, "messages": messages}
 
 
