@@ -1,7 +1,7 @@
 """A span's attributes in MLflow's words, beside those of the GenAI conventions: pure, a record in, attributes out.
 
-An attribute `mlflow.*` counts for MLflow's server before whatever it could work out of another vocabulary; the type, and
-so every filter, list and chart by type, comes from `mlflow.spanType` alone.
+An attribute `mlflow.*` counts for MLflow's server before whatever it could work out of another vocabulary; the type,
+and so every filter, list and chart by type, comes from `mlflow.spanType` alone.
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ def _put_content(found: dict[str, Any], given: Mapping[str, Any]) -> None:
 
 
 def _request(messages: list[dict[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = {
-        key.removeprefix(_PARAMETERS): value for key, value in given.items() if key.startswith(_PARAMETERS)
-    }
+    parameters = {key.removeprefix(_PARAMETERS): value for key, value in given.items() if key.startswith(_PARAMETERS)}
     return {**parameters, "messages": messages}
 
 
