@@ -105,13 +105,13 @@ class Api:
             self._compresses = False
         return self._send("POST", url, content, headers)
 
-    def put_file(self, url: str, content: bytes, headers: Mapping[str, str]) -> Reply:
-        """Uploads to a signed address, which is a secret itself: with none of our credentials."""
-        return self._bare().send("PUT", url, content, headers)
-
-    def get_file(self, url: str, headers: Mapping[str, str]) -> Reply:
-        """Reads from a signed address."""
-        return self._bare().send("GET", url, None, headers, _ANSWER_LIMIT)
+    def storage(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> Reply:
+        """One request to a signed address, which is a secret itself: without any credentials of ours."""
+        client = self._opened({})
+        try:
+            return client.send(method, url, content, headers, _ANSWER_LIMIT)
+        finally:
+            client.close()
 
     def check(self, reply: Reply) -> None:
         """Returns where the answer is a good one.
@@ -153,9 +153,6 @@ class Api:
             verify=given.verify,
             environ=given.environ,
         )
-
-    def _bare(self) -> Client:
-        return self._opened({})
 
     def _identity(self, home: Path) -> dict[str, str]:
         given = self.settings

@@ -1,4 +1,4 @@
-"""What spans alone do not tell MLflow of a trace, told by REST once its root is there.
+"""What spans alone do not tell MLflow of a trace, told by REST.
 
 The request's id, the source and the commit, previews in words; and for a trace whose root lies in another process, or
 whose process is gone, that it is over: the server would show it as running for ever.
@@ -12,9 +12,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from . import limits, previews, totals
-from .api import Api, mlflow_id, trace_path
-from .attributes import COST, USAGE, trace_tags
-from .traces import Trace
+from .api import Api, NotFound, mlflow_id, trace_path
+from .attributes import COST, USAGE, tags_of, trace_tags
+from .traces import Trace, tags_of_process
 
 #: Whose values the server adds to no longer: the trace has been told by REST.
 FINAL = "mlflow.trace.infoFinalized"
@@ -40,24 +40,76 @@ class Completion:
         self._api = api
         self._experiment_id = experiment_id
         self._metadata = metadata_of_process(resource)
+        self._tags = tags_of(tags_of_process(resource))
         self._limit = limits.PREVIEW_DATABRICKS if api.settings.is_databricks else limits.PREVIEW
 
+    def announce(self, trace: Trace) -> bool:
+        """Tells of a trace whose root has ended here, before its spans are sent: the server takes it faster so.
+
+        Returns:
+            Whether the server had tokens of it already: it will add none to them by itself.
+
+        Raises:
+            Refused: The server takes none of this.
+            RetryLater: It does not now.
+        """
+        info = self.info(trace)
+        metadata = self._metadata_of(trace)
+        if self._api.settings.is_databricks and trace.root is not None:
+            info["tags"] = {**self._tags, **trace_tags(trace.root)}
+            sums = {key: totals.total(_nodes(trace, of)) for key, of in ((TOKENS_TOTAL, USAGE), (COST_TOTAL, COST))}
+            metadata |= {key: limits.json_text(value) for key, value in sums.items() if value}
+        known = self._post({**info, "trace_metadata": metadata})
+        return TOKENS_TOTAL in known.get("trace_metadata", {})
+
     def complete(self, trace: Trace) -> None:
-        """Tells what is to tell of a trace whose spans the server has.
+        """Ends a trace that no root span of its own will end, once the server has the spans (Databricks: before).
 
         Raises:
             NotFound: The server does not know the trace.
             Refused: It takes none of this.
             RetryLater: It does not now.
         """
-        if trace.is_whole and trace.root is not None and trace.root.kind == "E":
-            known = self._post({**self.info(trace), "trace_metadata": self._metadata_of(trace)})
-            if _figures(known, TOKENS_TOTAL) != _own_total(trace):
-                self._recount(trace)
-        elif trace.root is not None:
-            self._finish(trace)
-        elif any(USAGE in attributes for attributes in trace.attributes.values()):
-            self._recount(trace)
+        root = trace.root
+        if root is None:
+            return
+        try:
+            known = self._api.call("GET", trace_path(trace.id))["trace"]["trace_info"]
+        except NotFound:
+            if not self._api.settings.is_databricks:
+                raise
+            known = {}
+        if known.get("state") not in _RUNNING and not trace.is_whole:
+            return
+        info = self.info(trace)
+        if root.kind == "I" and "execution_duration" in known:
+            info["execution_duration"] = known["execution_duration"]
+        if not trace.is_whole and "request_time" in known:
+            info["request_time"] = known["request_time"]
+        self._post({**info, "trace_metadata": self._metadata_of(trace), "tags": trace_tags(root)})
+
+    def recount(self, trace: Trace) -> None:
+        """Sums tokens and cost anew: to what has been told by REST the server adds nothing of later spans.
+
+        Raises:
+            NotFound: The server does not know the trace.
+            RetryLater: It takes nothing now.
+        """
+        if self._api.settings.is_databricks or not any(USAGE in found for found in trace.attributes.values()):
+            return
+        query = {"trace_id": mlflow_id(trace.id), "allow_partial": "true"}
+        found = self._api.call("GET", "traces/get", query=query)["trace"]
+        info, spans = found["trace_info"], found.get("spans")
+        if FINAL not in info.get("trace_metadata", {}):
+            return
+        sums = {
+            key: totals.total(totals.nodes_of(spans, of)) for key, of in ((TOKENS_TOTAL, USAGE), (COST_TOTAL, COST))
+        }
+        changed = {
+            key: limits.json_text(value) for key, value in sums.items() if value and _figures(info, key) != value
+        }
+        if changed:
+            self._post({**same(info), "trace_metadata": changed})
 
     def info(self, trace: Trace) -> dict[str, Any]:
         """What MLflow calls a trace's info, as far as its local root knows it."""
@@ -79,38 +131,6 @@ class Completion:
             "client_request_id": _request_id(given),
         }
         return {key: value for key, value in found.items() if value is not None}
-
-    def _finish(self, trace: Trace) -> None:
-        """Ends a trace that no root span of its own will end."""
-        known = self._api.call("GET", trace_path(trace.id))["trace"]["trace_info"]
-        root = trace.root
-        if root is not None and (known.get("state") in _RUNNING or trace.is_whole):
-            info = self.info(trace)
-            if root.kind == "I" and "execution_duration" in known:
-                info["execution_duration"] = known["execution_duration"]
-            if not trace.is_whole and "request_time" in known:
-                info["request_time"] = known["request_time"]
-            self._post({**info, "trace_metadata": self._metadata_of(trace), "tags": trace_tags(root)})
-        if FINAL in known.get("trace_metadata", {}) and any(USAGE in found for found in trace.attributes.values()):
-            self._recount(trace)
-
-    def _recount(self, trace: Trace) -> None:
-        """Sums tokens and cost anew: to what has been told by REST the server adds nothing of later spans."""
-        query = {"trace_id": mlflow_id(trace.id), "allow_partial": "true"}
-        found = self._api.call("GET", "traces/get", query=query)["trace"]
-        info, spans = found["trace_info"], found.get("spans")
-        metadata = info.get("trace_metadata", {})
-        if FINAL not in metadata:
-            return
-        sums = {
-            TOKENS_TOTAL: totals.total(totals.nodes_of(spans, USAGE)),
-            COST_TOTAL: totals.total(totals.nodes_of(spans, COST)),
-        }
-        changed = {
-            key: limits.json_text(value) for key, value in sums.items() if value and _figures(info, key) != value
-        }
-        if changed:
-            self._post({**same(info), "trace_metadata": changed})
 
     def _post(self, info: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._api.call("POST", "traces", {"trace": {"trace_info": info}})
@@ -161,11 +181,11 @@ def metadata_of_process(resource: Mapping[str, Any]) -> dict[str, str]:
     return {key: limits.cut(value, limits.METADATA) for key, value in found.items() if value is not None}
 
 
-def _own_total(trace: Trace) -> dict[str, float]:
-    return totals.total(
-        totals.Node(span.span_id, span.body["parent_id"], totals.figures_of(trace.attributes[span.span_id].get(USAGE)))
+def _nodes(trace: Trace, key: str) -> list[totals.Node]:
+    return [
+        totals.Node(span.span_id, span.body["parent_id"], totals.figures_of(trace.attributes[span.span_id].get(key)))
         for span in trace.spans
-    )
+    ]
 
 
 def _figures(info: Mapping[str, Any], key: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:  # imported in the delivering thread, with protobuf and urllib3
     from .api import Api
+    from .completion import Completion
     from .experiment import Experiment
     from .traces import Trace
 
@@ -76,35 +77,59 @@ class MlflowDestination:
         if not traces:
             return []
         completion = Completion(api, experiment.id(api), resource)
+        counted = {trace.id for trace in traces if self._announce(completion, trace, api, experiment)}
         taken, left = self._send(api, experiment, traces, resource)
         for trace in taken:
-            self._complete(completion, trace)
+            self._complete(completion, trace, trace.id in counted)
         return left
+
+    def _announce(self, completion: Completion, trace: Trace, api: Api, experiment: Experiment) -> bool:
+        """Whether the server's sums of this trace have to be made anew."""
+        from autotrace.delivery.http import Refused
+
+        try:
+            if trace.ends_here:
+                return completion.announce(trace)
+            if self.settings.is_databricks:
+                completion.complete(trace)
+            return True
+        except Refused as error:
+            experiment.forget()
+            experiment.id(api)  # raises where it has been deleted meanwhile: the trace is not to blame for that
+            self._tell("info", f"trace {trace.id}: MLflow takes its spans alone: {error}")
+            return True
 
     def _send(
         self, api: Api, experiment: Experiment, traces: Sequence[Trace], resource: Mapping[str, Any]
     ) -> tuple[list[Trace], list[Record]]:
         """The traces that MLflow has taken, and the records that may be tried again."""
+        from .databricks import send as send_files
         from .traces import send
 
-        taken, refused = send(api, experiment, traces, resource)
+        if self.settings.is_databricks:
+            taken, refused = send_files(api, traces)
+        else:
+            taken, refused = send(api, experiment, traces, resource)
         left: list[Record] = []
         for trace, status, reason in refused:
             if status == 500 and not taken:
                 raise RetryLater(f"the server answers 500: {reason}")
-            if status == 500 and _is_young(trace.spans[0].body["start"]):
+            if status in (404, 500) and _is_young(trace.spans[0].body["start"]):
                 left += trace.spans
             else:
                 self._reject(len(trace.spans), f"{status}: trace {trace.id}: {reason}")
         return taken, left
 
-    def _complete(self, completion: Any, trace: Trace) -> None:
+    def _complete(self, completion: Completion, trace: Trace, is_counted: bool) -> None:
         from autotrace.delivery.http import Refused
 
         from .api import NotFound
 
         try:
-            completion.complete(trace)
+            if not (trace.ends_here or self.settings.is_databricks):
+                completion.complete(trace)
+            if is_counted:
+                completion.recount(trace)
         except (NotFound, Refused) as error:  # its spans are there: nothing of it is lost
             self._tell("completion", f"trace {trace.id} is there, but not what belongs to it besides spans: {error}")
 

@@ -83,7 +83,9 @@ def choices(messages: Sequence[Message], reasons: Sequence[Any]) -> list[dict[st
     found = []
     for index, message in enumerate(chat_messages(messages)):
         reason = reasons[index] if index < len(reasons) else None
-        found.append({"index": index, "message": message, "finish_reason": "tool_calls" if reason == "tool_call" else reason})
+        found.append(
+            {"index": index, "message": message, "finish_reason": "tool_calls" if reason == "tool_call" else reason}
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from autotrace.delivery.splitting import deliver_split
 
 from . import totals
 from .api import Api, NotFound, error_code
-from .attributes import attributes
+from .attributes import attributes, span_name
 from .experiment import Experiment
 
 #: What one request holds at most: traces, and bytes before they are compressed. The server takes all or none of it.
@@ -44,6 +44,11 @@ class Trace:
         """Whether its root is the root of the whole trace, not of the part in this process."""
         return self.root is not None and self.root.body["parent_id"] is None
 
+    @property
+    def ends_here(self) -> bool:
+        """Whether the root of the whole trace is here and has ended."""
+        return self.is_whole and self.root is not None and self.root.kind == "E"
+
 
 def traces_in(records: Sequence[Record]) -> list[Trace]:
     """The traces whose spans are among the records."""
@@ -67,11 +72,11 @@ def _trace(trace_id: str, spans: list[Record]) -> Trace:
 
 def sendable(record: Record) -> Record:
     """The span as MLflow shows it best: it is OK or an error, and an error has an exception to show."""
-    body = record.body
+    body = {**record.body, "name": span_name(record)}
     if body["status"] != "error":
         return replace(record, body={**body, "status": "ok"})
     if any(event["name"] == "exception" for event in body["events"]):
-        return record
+        return replace(record, body=body)
     told = {"exception.type": body["attributes"].get("error.type"), "exception.message": body["message"] or ""}
     event = {"name": "exception", "time": body["end"], "attributes": told}
     return replace(record, body={**body, "events": [*body["events"], event]})
