@@ -99,6 +99,13 @@ class Activation:
         policy.redactors = self.host.redactors
         return Recorder(OWN, self.provider().get_tracer(OWN, __version__), policy, owns_model_calls=False)
 
+    def note(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
+        """Journals feedback (`F`) or an update of a trace (`U`), where autotrace has a journal."""
+        with guard("journal"):
+            self.provider()
+            if self._pipeline is None or not self._pipeline.note(kind, key, body):
+                guard.tell("feedback and later changes need a destination: the app's own tracer provider takes none")
+
     def switch_on(self) -> None:
         """Watches imports, and applies the settings to what has been imported."""
         self._is_on = True

@@ -17,6 +17,7 @@ COMMANDS = {
     "run": ("autotrace.cli.run", "run"),
     "traces": ("autotrace.cli.traces", "traces"),
     "plugins": ("autotrace.cli.plugins", "plugins"),
+    "drain": ("autotrace.cli.drain", "drain"),
     "doctor": ("autotrace.cli.doctor", "doctor"),
     "new-plugin": ("autotrace.cli.new_plugin", "new_plugin"),
 }

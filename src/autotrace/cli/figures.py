@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import click
 
+from autotrace import setting_values
 from autotrace.store.spans import moment
 
 from .terminal import visible
@@ -55,6 +56,22 @@ def local_time(time_ns: int) -> str:
         return moment(time_ns).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, OSError, ValueError):
         return "?"
+
+
+def seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Reads a time such as `90s`, `15m`, `30d` for click."""
+    try:
+        return None if value is None else setting_values.duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Reads a size such as `500MB`, `5GiB` for click."""
+    try:
+        return None if value is None else setting_values.size(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 def when(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:

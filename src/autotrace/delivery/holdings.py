@@ -34,7 +34,7 @@ class Holding:
         #: Whether nobody writes to it any more, which then this process alone delivers.
         self.is_final = False
         self._cursors = Cursors(segment.path, segment.body_start)
-        wanted = segment.destinations
+        wanted = None if is_own else segment.destinations
         self.progress = {name: Progress(self._cursors[name]) for name in names if wanted is None or name in wanted}
         #: Destinations that its writer knows and this process does not.
         self.strangers = frozenset() if wanted is None else wanted - self.progress.keys()

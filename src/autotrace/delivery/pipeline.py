@@ -93,11 +93,11 @@ class Pipeline:
         return True
 
     def _begin(self, config: Config, resource: Resource) -> tuple[Journal, Drainer]:
-        limits = Limits(config.journal_size, config.journal_age)
-        destinations = _destinations(config, self._offered)
-        names = [destination.name for destination in destinations]
-        self._journal = Journal(config.home, dict(resource.attributes), limits.segment_size, names)
-        self._drainer = Drainer(self._journal.folder, destinations, limits=limits, sampler=sampler_of(config))
+        self._drainer = drainer_of(config, self._offered)
+        # Not the console: what is left over is no news for another process's terminal.
+        names = [outlet.name for outlet in self._drainer.outlets if outlet.name != "console"]
+        size = Limits(config.journal_size).segment_size
+        self._journal = Journal(config.home, dict(resource.attributes), size, names)
         return self._journal, self._drainer
 
 
@@ -114,6 +114,18 @@ def _resource(config: Config) -> dict[str, str | int]:
     if config.release is not None:
         found["service.version"] = config.release
     return found
+
+
+def drainer_of(config: Config, offered: Callable[[str], Maker | None] = nothing_offered) -> Drainer:
+    """What takes the journal in the home folder to the destinations that the settings name.
+
+    Args:
+        config: The settings.
+        offered: What plugins add to the destinations, by name.
+    """
+    limits = Limits(config.journal_size, config.journal_age)
+    destinations = _destinations(config, offered)
+    return Drainer(config.home / "journal", destinations, limits=limits, sampler=sampler_of(config))
 
 
 def _destinations(config: Config, offered: Callable[[str], Maker | None]) -> list[Destination]:
