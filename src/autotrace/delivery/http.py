@@ -56,7 +56,7 @@ class Reply(NamedTuple):
     Attributes:
         status: The status code; redirects are not followed.
         headers: By their names in small letters.
-        body: Decoded, and cut to the limit; where the status is an error, without our own credentials.
+        body: Decoded, and cut to the limit; where the status is not 2xx, without our own credentials.
     """
 
     status: int
@@ -163,7 +163,7 @@ class Client:
             raise RetryLater(f"{where}: {_reason(error)}") from None
         except ValueError:  # its text would show the value
             raise RetryLater(f"{where}: a header, a method or the address cannot be sent as it is") from None
-        if response.status >= 400:
+        if not 200 <= response.status < 300:
             content = without_secrets(content.decode("latin-1"), self._headers).encode("latin-1")
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
 
