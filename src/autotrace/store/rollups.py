@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from .rows import COLUMNS
@@ -48,7 +49,7 @@ HISTOGRAMS = ("latency", "ttft")
 Dimensions = tuple[Any, ...]
 
 _AT = {name: number for number, name in enumerate(COLUMNS)}
-_TEXTS = tuple(_AT[name] for name in DIMENSIONS[:-1])
+_texts_of = itemgetter(*(_AT[name] for name in DIMENSIONS[:-1]))
 _TOKENS = slice(_AT["input_tokens"], _AT["reasoning_tokens"] + 1)
 _PARENT, _ROOT, _STATUS, _START, _END, _TTFT = (
     _AT[name] for name in ("parent_id", "root", "status", "start_ns", "end_ns", "ttft_ns")
@@ -119,9 +120,8 @@ class Tally:
 
 def dimensions_of(values: Sequence[Any]) -> Dimensions:
     """What a span is counted under; the last says whether it is the root of a whole trace (1) or not (0)."""
-    texts = [values[place] or "" for place in _TEXTS]
     top = 1 if values[_ROOT] and values[_PARENT] is None else 0
-    return (*(text if len(text) <= LONGEST else text[:LONGEST] for text in texts), top)
+    return (*[text[:LONGEST] if text else "" for text in _texts_of(values)], top)
 
 
 def hour_of(values: Sequence[Any]) -> int:

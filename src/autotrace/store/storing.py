@@ -101,8 +101,10 @@ class Ledger:
 
     def keep(self, key: Key, row: Row, found: Known | None) -> None:
         """Counts a span that has ended and is stored, if it does not count already; `found`: its row of before."""
-        place = (hour_of(row.values), span_key(key))
-        before = self._before(place)
+        before = None
+        if self._any:
+            place = (hour_of(row.values), span_key(key))
+            before = self._before(place)
         if before is not None:
             self._kept.append(place)
             if not self._move(place, row, before[0]):

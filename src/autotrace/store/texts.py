@@ -22,7 +22,9 @@ _DEPTH = 20
 #: What has no blank in so many characters, all ASCII, is encoded data and no text.
 _DATA = 1000
 #: Scripts that put no blanks between words: each character is a word.
-_WIDE = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+_WIDE = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+#: The bytes of UTF-8 that no character of these begins with: a quick way to see that there is none.
+_NARROW = bytes(set(range(256)) - {0xE0, 0xE1, *range(0xE3, 0xEA), 0xEF, 0xF0})
 
 
 def texts(body: Mapping[str, Any]) -> list[str]:
@@ -48,7 +50,9 @@ def texts(body: Mapping[str, Any]) -> list[str]:
 
 def separated(text: str) -> str:
     """The text with blanks between words, also in scripts that have none."""
-    return text if text.isascii() else _WIDE.sub(r" \1 ", text)
+    if text.isascii() or not text.encode("utf-8", "replace").translate(None, _NARROW):
+        return text
+    return _WIDE.sub(r" \1 ", text)
 
 
 def _messages(value: Any, found: list[str]) -> None:
