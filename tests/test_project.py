@@ -61,9 +61,13 @@ def test_setting_is_documented(setting: str) -> None:
     ]
     assert variable == f"`AUTOTRACE_{setting.upper()}`"
     value = getattr(Config(), setting)
-    shown = {"disable": "nothing", "service": "OpenTelemetry's own rules", "release": "none", "plugins": "none"}.get(
-        setting
-    )
+    shown = {
+        "disable": "nothing",
+        "service": "OpenTelemetry's own rules",
+        "plugins": "none",
+        "journal_size": "`1GiB`",
+        "journal_age": "`7d`",
+    }.get(setting, "none" if value is None else None)
     if setting == "home":
         shown = f"`{value}` in the working directory"
     elif shown is None:

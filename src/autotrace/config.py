@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import pyproject, setting_values
+from . import pyproject, setting_values, standard
 from .errors import ConfigError
 from .setting_values import Capture
 
@@ -56,10 +56,19 @@ class Config:
         capture_content: Whether inputs and outputs reach a span: whole, each text cut to `content_limit`
             characters, or not at all.
         content_limit: Characters of one text that `truncated` keeps.
-        destination: Names of the destinations, in order.
+        destination: Names of the destinations, in order. Where none is set, what other projects' variables name
+            (`standard`) counts, and else the store.
         environment: `deployment.environment.name`, e.g. `production`.
         service: `service.name`, or None: OpenTelemetry's own rules apply (`OTEL_SERVICE_NAME`, ...).
         release: `service.version`, or None.
+        sample: The share of the traces that is kept of those that nothing below keeps, from 0 to 1.
+        keep_slow: Traces that took as many seconds or more are kept; None: none for that reason.
+        keep_cost: Traces that cost as many USD or more are kept; None: none for that reason.
+        journal_size: Bytes that the journal may take on the disk.
+        journal_age: Seconds that the journal keeps what no destination takes.
+        exit_timeout: Seconds that the exit of a process may wait for delivery.
+        store_age: Seconds that the store keeps a trace; None: for ever.
+        store_size: Bytes that the store may take on the disk; None: as many as there are.
         plugins: Modules of the project's own that are plugins.
         strict: Raise autotrace's own errors instead of counting them (for tests).
         problems: What could not be used, for the log and for `autotrace plugins`.
@@ -74,6 +83,14 @@ class Config:
     environment: str = "development"
     service: str | None = None
     release: str | None = None
+    sample: float = 1.0
+    keep_slow: float | None = None
+    keep_cost: float | None = None
+    journal_size: int = 1024**3
+    journal_age: float = 7 * 86400.0
+    exit_timeout: float = 2.0
+    store_age: float | None = None
+    store_size: int | None = None
     plugins: tuple[str, ...] = ()
     strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +98,8 @@ class Config:
     #: Settings of frameworks from files and calls, by framework; from the environment, by the rest of the name.
     framework_settings: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
     framework_environment: Mapping[str, Setting] = field(default_factory=dict)
+    #: Variables of other projects that are honoured, passwords among them.
+    standard: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def is_disabled(self, *names: str) -> bool:
         """Whether what goes by these names is switched off.
@@ -138,7 +157,8 @@ class Config:
         return key in self.sources and _strength(Setting(None, self.sources[key])) > _strength(own)
 
     def unclaimed(self, frameworks: set[str]) -> list[ConfigError]:
-        """The settings that belong to no framework in `frameworks`: most likely misspelt."""
+        """The settings that belong to no framework in `frameworks` and to no destination: most likely misspelt."""
+        frameworks = frameworks | {*setting_values.DESTINATIONS, *self.destination}
         starts = [_start(name) for name in frameworks]
         known = {name.lower() for name in frameworks}
         lost = [
@@ -185,6 +205,14 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "environment": setting_values.text,
     "service": setting_values.text,
     "release": setting_values.text,
+    "sample": setting_values.share,
+    "keep_slow": setting_values.duration,
+    "keep_cost": setting_values.amount,
+    "journal_size": setting_values.size,
+    "journal_age": setting_values.duration,
+    "exit_timeout": setting_values.amount,
+    "store_age": setting_values.duration,
+    "store_size": setting_values.size,
     "plugins": setting_values.modules,
     "strict": setting_values.flag,
 }
@@ -219,6 +247,8 @@ def load(
     found.in_environment(environ)
     found.in_calls(arguments or {}, framework_arguments or {})
     found.problems += _take_out_unusable(found.frameworks, found.environment)
+    others = standard.taken(environ)
+    found.values.setdefault("destination", standard.destinations(others) or ("store",))
     found.values["home"] = _absolute(found.values.get("home", Path(".autotrace")), folder)
     return Config(
         enabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true",
@@ -226,6 +256,7 @@ def load(
         problems=tuple(found.problems),
         framework_settings=found.frameworks,
         framework_environment=found.environment,
+        standard=others,
         **found.values,
     )
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
 Capture = Literal["full", "truncated", "off"]
 
-DESTINATIONS = ("store", "console")
+#: The destinations that need no plugin.
+DESTINATIONS = ("store", "mlflow", "otlp", "console")
+_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_BYTES = {"B": 1, **{f"{unit}B": 1000**power for power, unit in enumerate("KMGT", 1)}}
+_BYTES.update({f"{unit}IB": 1024**power for power, unit in enumerate("KMGT", 1)})
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -62,12 +71,57 @@ def disabled(value: Any) -> frozenset[str]:
 
 
 def destination_names(value: Any) -> tuple[str, ...]:
-    """Names of destinations that there are."""
-    found = names(value)
-    unknown = [name for name in found if name not in DESTINATIONS]
+    """Names of destinations, each once: those that there are, or what may be a plugin's."""
+    found = tuple(dict.fromkeys(name.lower() for name in names(value)))
+    unknown = [name for name in found if not _NAME.fullmatch(name)]
     if unknown:
         raise ValueError(f"{', '.join(map(repr, unknown))}: no such destination; there are {', '.join(DESTINATIONS)}")
     return found
+
+
+def duration(value: Any) -> float:
+    """Seconds, more than none: a number of them, or a text such as `90s`, `15m`, `2h`, `30d`, `4w`."""
+    return _amount(value, _SECONDS, "s", "a time such as 90s, 15m, 2h or 30d")
+
+
+def size(value: Any) -> int:
+    """Bytes, 1 or more: a number of them, or a text such as `500MB`, `1GiB`."""
+    found = int(_amount(value, _BYTES, "B", "a size such as 500MB or 1GiB"))
+    if found < 1:
+        raise ValueError(f"{value!r} is less than a byte")
+    return found
+
+
+def share(value: Any) -> float:
+    """A share of a whole, from 0 to 1; `10%` is 0.1."""
+    text_ = value.strip() if isinstance(value, str) else value
+    try:
+        found = float(text_[:-1]) / 100 if isinstance(text_, str) and text_.endswith("%") else float(text_)
+    except (TypeError, ValueError):
+        found = -1.0
+    if isinstance(value, bool) or not 0 <= found <= 1:
+        raise ValueError(f"{value!r} is not a share between 0 and 1")
+    return found
+
+
+def amount(value: Any) -> float:
+    """A number, 0 or more."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = -1.0
+    if isinstance(value, bool) or not 0 <= found < math.inf:
+        raise ValueError(f"{value!r} is not a number of 0 or more")
+    return found
+
+
+def _amount(value: Any, units: Mapping[str, float], usual: str, wanted: str) -> float:
+    found = _AMOUNT.fullmatch(str(value).strip()) if isinstance(value, str | int | float) else None
+    unit = "" if found is None else (found[2] or usual)
+    unit = unit if unit in units else (unit.upper() if unit.upper() in units else unit.lower())
+    if isinstance(value, bool) or found is None or unit not in units or not 0 < float(found[1]) < math.inf:
+        raise ValueError(f"{value!r} is not {wanted}")
+    return float(found[1]) * units[unit]
 
 
 def text(value: Any) -> str:

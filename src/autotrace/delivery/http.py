@@ -1,0 +1,382 @@
+"""HTTP as a destination needs it: one request at a time, bounded in time, and two ways to fail.
+
+`RetryLater`: nothing of what was sent is to blame. `Refused`: what was sent is. Neither holds a credential.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import ssl
+import time
+import urllib.request
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import unquote
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.util import Timeout, Url, make_headers, parse_url
+
+from .._version import __version__
+from .connections import pool_classes
+from .destinations import RetryLater
+
+#: Bytes of an answer that are kept.
+BODY_LIMIT = 1024 * 1024
+#: Seconds that a server may make us wait by `Retry-After`.
+RETRY_AFTER_LIMIT_S = 300.0
+#: Characters of a server's words that an error repeats.
+WORDS_LIMIT = 200
+#: What was sent is to blame: too large, of a kind that is not taken, or wrong in itself.
+_REFUSALS = frozenset({400, 413, 415, 422})
+_CREDENTIALS = frozenset({401, 403})
+_BUSY = frozenset({408, 425, 429})
+#: Shorter texts are no secrets, and stand in many an answer.
+_SECRET_LENGTH = 6
+
+
+class Reply(NamedTuple):
+    """A server's answer.
+
+    Attributes:
+        status: The status code; redirects are not followed.
+        headers: By their names in small letters.
+        body: Decoded, and cut to the limit; where the status is an error, without our own credentials.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Refused(Exception):
+    """What was sent is to blame: it would be refused for ever.
+
+    Args:
+        status: The status code, or a word for it.
+        words: The server's reasons, cut and escaped.
+    """
+
+    def __init__(self, status: int | str, words: str = "") -> None:
+        super().__init__(f"{status}: {words}" if words else str(status))
+        self.status = status
+        self.words = words
+
+
+class Client:
+    """Sends requests, one at a time, over connections that are kept.
+
+    Nothing is opened before the first request. A forked process opens its own.
+
+    Args:
+        timeout_s: Seconds that sending may take, and as many that the answer may take, to its last byte.
+        connect_timeout_s: Seconds that it may take to connect.
+        headers: Sent with every request; their values are kept out of every error.
+        ca_file: Certificates that servers are judged by; those of `environ` or of the system when None.
+        cert_file: Our own certificate, with its key unless `key_file` names that.
+        key_file: Our own key; it must need no password.
+        environ: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, SSL_CERT_FILE; nothing else is read.
+        verify: Whether a server's certificate is looked at.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float = 10.0,
+        connect_timeout_s: float = 5.0,
+        headers: Mapping[str, str] | None = None,
+        ca_file: str | None = None,
+        cert_file: str | None = None,
+        key_file: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        verify: bool = True,
+    ) -> None:
+        self._headers = {"user-agent": f"autotrace/{__version__}", **(headers or {})}
+        self._timeout_s = timeout_s
+        self._timeout = Timeout(connect=connect_timeout_s, read=timeout_s)
+        self._environ = environ or {}
+        self._ca_file = ca_file or self._environ.get("REQUESTS_CA_BUNDLE") or self._environ.get("SSL_CERT_FILE")
+        self._cert_file, self._key_file, self._verify = cert_file, key_file, verify
+        self._secrets = _secrets(headers or {})
+        #: Connections by proxy.
+        self._managers: dict[str, urllib3.PoolManager] = {}
+        self._pid = 0
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        body_limit: int = BODY_LIMIT,
+    ) -> Reply:
+        """Sends one request and reads its answer, whatever its status.
+
+        Args:
+            method: `GET`, `POST`, ...
+            url: With its query; a user and password in it become a header.
+            body: What to send.
+            headers: More headers; they count more than the client's.
+            body_limit: Bytes of the answer that are kept.
+
+        Raises:
+            RetryLater: There is no whole answer.
+        """
+        target = _parsed(url)
+        where = _place(target)
+        given = {**self._headers, **(headers or {})}
+        if target.auth:
+            given.update(make_headers(basic_auth=unquote(target.auth)))
+        bare = target._replace(auth=None, fragment=None).url
+        try:
+            manager = self._manager(target)
+            response = manager.request(
+                method,
+                bare,
+                body=body,
+                headers=given,
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                content = self._read(response, body_limit)
+            except BaseException:
+                response.close()
+                raise
+        except (HTTPError, OSError) as error:
+            raise RetryLater(f"{where}: {_reason(error)}") from None
+        except ValueError:  # its text would show the value
+            raise RetryLater(f"{where}: a header, a method or the address cannot be sent as it is") from None
+        if response.status >= 400:
+            content = self._without_secrets(content)
+        return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
+
+    def close(self) -> None:
+        """Closes the connections; the next request opens new ones."""
+        managers, self._managers = self._managers, {}
+        for manager in managers.values():
+            manager.clear()
+
+    def _manager(self, target: Url) -> urllib3.PoolManager:
+        if self._pid != os.getpid():  # an inherited connection is our parent's
+            self.close()
+            self._pid = os.getpid()
+        proxy = _proxy(target, self._environ)
+        manager = self._managers.get(proxy)
+        if manager is None:
+            manager = self._managers[proxy] = self._opened(proxy)
+        return manager
+
+    def _opened(self, proxy: str) -> urllib3.PoolManager:
+        options: dict[str, Any] = {"ssl_context": self._tls(), "maxsize": 1}
+        manager: urllib3.PoolManager
+        if proxy:
+            address = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+            if address.scheme not in ("http", "https"):
+                raise RetryLater(f"proxies of the kind {address.scheme!r} cannot be used, only http and https")
+            user = make_headers(proxy_basic_auth=unquote(address.auth)) if address.auth else None
+            options["proxy_ssl_context"] = self._tls()
+            manager = urllib3.ProxyManager(address._replace(auth=None).url, proxy_headers=user, **options)
+        else:
+            manager = urllib3.PoolManager(**options)
+        manager.pool_classes_by_scheme = pool_classes(self._timeout_s)
+        return manager
+
+    def _tls(self) -> ssl.SSLContext:
+        file, folder = self._ca_file or None, None
+        if file and Path(file).is_dir():
+            file, folder = None, file
+        try:
+            context = ssl.create_default_context(cafile=file, capath=folder)
+        except (OSError, ValueError) as error:
+            raise RetryLater(f"the certificates in {self._ca_file} cannot be read ({type(error).__name__})") from None
+        if not self._verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self._cert_file:
+            try:
+                # With no password OpenSSL would ask for one at the terminal.
+                context.load_cert_chain(self._cert_file, self._key_file, password="")
+            except (OSError, ValueError) as error:
+                files = " or ".join(file for file in (self._cert_file, self._key_file) if file)
+                reason = type(error).__name__
+                raise RetryLater(f"the client certificate in {files} cannot be used ({reason})") from None
+        return context
+
+    def _read(self, response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
+        kept = bytearray()
+        while len(kept) <= limit:
+            piece = response.read(limit + 1 - len(kept))
+            if not piece:
+                response.release_conn()
+                return bytes(kept)
+            kept += piece
+        response.close()  # the connection with it: the rest of the answer is on its way
+        return bytes(kept[:limit])
+
+    def _without_secrets(self, content: bytes) -> bytes:
+        for secret in self._secrets:
+            content = content.replace(secret, b"***")
+        return content
+
+
+def _secrets(headers: Mapping[str, str]) -> list[bytes]:
+    """What no answer may give back: the headers' values, and `xyz` of `Bearer xyz`; the longest first."""
+    texts = {text for value in headers.values() for text in (value, value.rpartition(" ")[2])}
+    return sorted((t.encode("utf-8", "replace") for t in texts if len(t) >= _SECRET_LENGTH), key=len, reverse=True)
+
+
+def _parsed(url: str) -> Url:
+    try:
+        target = parse_url(url)
+    except LocationValueError:
+        target = Url()
+    if target.scheme not in ("http", "https") or not target.host:
+        raise RetryLater("the address is no http(s) address")
+    return target
+
+
+def _place(target: Url) -> str:
+    return f"{target.scheme}://{target.host}" + (f":{target.port}" if target.port else "")
+
+
+def _proxy(target: Url, environ: Mapping[str, str]) -> str:
+    exceptions = environ.get("NO_PROXY", environ.get("no_proxy", ""))
+    host = (target.host or "").strip("[]")
+    if exceptions and urllib.request.proxy_bypass_environment(host, {"no": exceptions}):  # type: ignore[attr-defined]
+        return ""
+    names = [f"{target.scheme}_proxy", "all_proxy"]
+    return next((environ[name] for given in names for name in (given, given.upper()) if environ.get(name)), "")
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in words that hold nothing of the request."""
+    if isinstance(error, ProxyError):
+        return f"the proxy: {_reason(error.original_error)}"
+    if isinstance(error, NameResolutionError):
+        return "the host's name is not known"
+    if isinstance(error, NewConnectionError) and error.__cause__ is not None:
+        return _reason(error.__cause__)
+    if isinstance(error, ProtocolError) and len(error.args) > 1 and isinstance(error.args[1], Exception):
+        return _reason(error.args[1])
+    if isinstance(error, ConnectTimeoutError):
+        return "no connection in time"
+    if isinstance(error, (ReadTimeoutError, TimeoutError)):
+        return "no answer in time"
+    if isinstance(error, (SSLError, ssl.SSLError)):
+        return f"TLS: {_tls_reason(error)}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"no whole answer ({type(error).__name__})"
+
+
+def _tls_reason(error: BaseException) -> str:
+    inner = error.args[0] if isinstance(error, SSLError) and error.args else error
+    words = getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(inner).__name__
+    return printable(str(words))
+
+
+def retry_after(reply: Reply, now: float) -> float | None:
+    """Seconds that the server wants to be left alone for, at most five minutes; None when it does not say.
+
+    Args:
+        reply: Its answer; `Retry-After` may be seconds or a date.
+        now: Seconds since 1970.
+    """
+    text = reply.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d*)?", text):
+        seconds = float(text)
+    else:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - now
+        except (ValueError, TypeError, OverflowError, OSError):
+            return None
+    return min(max(seconds, 0.0), RETRY_AFTER_LIMIT_S)
+
+
+def raise_for(
+    reply: Reply, said: str | None = None, address: str = "the address", credentials: str = "the credentials"
+) -> None:
+    """Returns where the status is 2xx.
+
+    Args:
+        reply: The server's answer.
+        said: The server's words where the caller can read them better than `words` does.
+        address: What the user sets the address with, for the error.
+        credentials: What the user sets the credentials with, for the error.
+
+    Raises:
+        Refused: 400, 413, 415, 422.
+        RetryLater: Any other status; with `seconds` where the server names them.
+    """
+    if 200 <= reply.status < 300:
+        return
+    told = words(reply) if said is None else printable(said)
+    if reply.status in _REFUSALS:
+        raise Refused(reply.status, told)
+    _raise_retry(reply, told, address, credentials)
+
+
+def _raise_retry(reply: Reply, told: str, address: str, credentials: str) -> NoReturn:
+    status = reply.status
+    if status in _CREDENTIALS:
+        advice = f"check {credentials}"
+    elif status == 407:
+        advice = "the proxy wants credentials"
+    elif status in _BUSY or (status >= 500 and status != 501):
+        advice = ""
+    else:
+        advice = f"check {address}"
+    parts = [f"the server answers {status}", advice, told]
+    raise RetryLater(": ".join(part for part in parts if part), retry_after(reply, time.time()))
+
+
+def words(reply: Reply) -> str:
+    """What the server says of an error, cut, and with nothing in it that could move a cursor."""
+    text = reply.body[: 16 * 1024].decode("utf-8", "replace").strip()
+    if text.startswith("{"):
+        try:
+            text = _message(json.loads(text)) or text
+        except (ValueError, RecursionError):
+            pass
+    elif text.startswith("<"):
+        text = re.sub(r"\s+", " ", re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.I | re.S)).strip()
+    return printable(text)
+
+
+def _message(answer: dict[str, Any]) -> str:
+    for name in ("message", "detail", "error", "error_description", "error_code"):
+        found = answer.get(name)
+        if isinstance(found, dict):
+            found = _message(found)
+        if isinstance(found, str) and found:
+            return found
+    return ""
+
+
+def printable(text: str) -> str:
+    """The text, cut, with everything that is not printable shown as an escape."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:WORDS_LIMIT])
+    return shown if len(shown) <= WORDS_LIMIT and len(text) <= WORDS_LIMIT else shown[: WORDS_LIMIT - 1] + "…"
+
+
+def gzipped(body: bytes) -> bytes:
+    """The body for `Content-Encoding: gzip`; the fastest level, which makes text a fifth of what it was."""
+    return gzip.compress(body, compresslevel=1, mtime=0)
