@@ -55,6 +55,16 @@ _LOG = _Log(logging.WARNING)
 
 
 @contextmanager
+def logged() -> Iterator[None]:
+    """What the library logs meanwhile is shown."""
+    logging.getLogger("autotrace").addHandler(_LOG)
+    try:
+        yield
+    finally:
+        logging.getLogger("autotrace").removeHandler(_LOG)
+
+
+@contextmanager
 def opened_store() -> Iterator[tuple[Reader | None, config.Config]]:
     """A reader of the configured store, or None where there is no store yet.
 

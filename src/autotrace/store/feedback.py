@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("autotrace")
 
 WHOLE_TRACE = "0" * 16
-COLUMNS = (
-    "id, trace_id, span_id, type, name, value, number, comment, source_type, source, time_ns, metadata"
-)
+COLUMNS = "id, trace_id, span_id, type, name, value, number, comment, source_type, source, time_ns, metadata"
 #: The later one counts, also when it comes first; of one moment, the one that came first.
 _PUT = f"""
     INSERT INTO feedback ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -52,7 +50,8 @@ class Feedback:
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Feedback:
         """Feedback from a row of `COLUMNS`."""
-        return cls(*row[:5], _parsed(row[5]), *row[7:11], _mapping(_parsed(row[11])))
+        before, after = row[:5], row[7:11]
+        return cls(*before, _parsed(row[5]), *after, metadata=_mapping(_parsed(row[11])))
 
     def as_json(self) -> dict[str, Any]:
         """The object in the `feedback` of a trace that `autotrace traces --json` prints."""
@@ -94,7 +93,7 @@ class Said:
                 if isinstance(body.get(name), str):
                     found[name] = body[name]
             tags.update(_mapping(body.get("tags")))
-        return cls(**found, tags=tags)
+        return cls(found.get("name"), found.get("session"), found.get("user"), tags)
 
 
 class Rows:

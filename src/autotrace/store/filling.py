@@ -7,18 +7,18 @@ import sqlite3
 import time
 
 from . import payload
+from .opening import transaction
 from .rows import COLUMNS, target
 from .search import Index
 from .storing import Ledger
 from .texts import texts
-from .writer import transaction
 
 logger = logging.getLogger("autotrace")
 
 #: Spans that one transaction takes, and seconds after which it is ended before.
 STEP, STEP_S = 100, 0.04
 _SPANS = f"""
-    SELECT spans.id, payloads.content, {', '.join('spans.' + name for name in COLUMNS)}
+    SELECT spans.id, payloads.content, {", ".join("spans." + name for name in COLUMNS)}
     FROM spans LEFT JOIN payloads USING (id) WHERE spans.id BETWEEN ? AND ? ORDER BY spans.id DESC LIMIT ?
 """  # noqa: S608
 
@@ -33,13 +33,6 @@ def fill(connection: sqlite3.Connection, index: Index, deadline: float) -> bool:
         if time.monotonic() >= deadline:
             return True
     return False
-
-
-def unfilled(connection: sqlite3.Connection) -> int:
-    """How many ids of spans are not in the index yet."""
-    return int(
-        connection.execute("SELECT coalesce(sum(last_id - first_id + 1), 0) FROM unfilled").fetchone()[0]
-    )
 
 
 def _step(connection: sqlite3.Connection, index: Index) -> bool:

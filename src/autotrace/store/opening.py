@@ -1,14 +1,18 @@
-"""Opens a store's file for writing."""
+"""Opens a store's file for writing, and writes in it."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from autotrace.errors import StoreCorrupt
 
 from . import schema
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 30.0
 #: What every SQLite database begins with.
@@ -62,3 +66,16 @@ def free_name(path: Path) -> Path:
         number += 1
         aside = path.with_name(f"{stem}-{number}")
     return aside
+
+
+def transaction(connection: sqlite3.Connection, step: Callable[[sqlite3.Connection], T]) -> T:
+    """Does `step` in one transaction that writes."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = step(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return found

@@ -17,15 +17,15 @@ from typing import Any
 import orjson
 
 from . import search
+from .opening import transaction
 from .rollups import HOUR_NS
-from .writer import transaction
 
 #: Seconds that a transaction deletes for.
 STEP_S = 0.04
 #: Spans that one statement deletes.
 _SPANS = 200
 #: Pages that are given back at once.
-_PAGES = 256
+_PAGES = 1024
 #: Hours after which a span that was counted and not kept can come again and count twice.
 COUNTED_HOURS = 72
 #: Traces that are looked at at once.
@@ -125,7 +125,7 @@ class Pruning:
         return found
 
     def vacuum(self) -> None:
-        """Writes the whole file anew, as small as can be: nobody can write meanwhile, and it takes as much room again."""
+        """Writes the file anew, as small as can be; nobody can write meanwhile, and it needs as much room again."""
         self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self._connection.execute("VACUUM")
         self._checkpoint("TRUNCATE")
@@ -151,7 +151,7 @@ class Pruning:
                 return
 
     def _oldest(self, before_ns: int | None) -> Iterator[tuple[str, bool, bool]]:
-        """Ids of traces by the start of their first span, each once; whether it, and whether no later one, is too old."""
+        """Ids of traces by the start of their first span, each once; whether it, and whether none later, is too old."""
         place: tuple[Any, ...] = (-(2**63), "")
         met: set[str] = set()
         while rows := self._connection.execute(_OLDEST, (*place, _TRACES)).fetchall():
@@ -187,8 +187,8 @@ class Pruning:
         while self._pragma("auto_vacuum") == 2 and self._pragma("freelist_count"):
             if time.monotonic() >= deadline:
                 return False
-            # To the last row: the pages are moved one by one as rows are asked for.
-            self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+            # `execute` would take one step of it, which is one page.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
             self._rest()
         self._checkpoint("TRUNCATE")
         return True
@@ -223,9 +223,7 @@ class Pruning:
         time.sleep(self._pause_s)
 
 
-def _delete_some(
-    connection: sqlite3.Connection, victims: Iterator[str], unfinished: list[str], found: Pruned
-) -> bool:
+def _delete_some(connection: sqlite3.Connection, victims: Iterator[str], unfinished: list[str], found: Pruned) -> bool:
     """Deletes traces for a while, their roots last; whether any are left.
 
     Args:

@@ -6,8 +6,8 @@ by duration and by time to the first chunk.
 
 **Histogram.** Bucket i of 80 counts what took from 2^(i/4) to less than 2^((i+1)/4) milliseconds, so a quantile is off
 by 9 % at most; bucket 0 takes what is shorter too, bucket 79 (15 minutes and more) what is longer. As a BLOB: 32 bits a
-bucket, bucket 0 first, little-endian, trailing zero bytes left out. Read as one little-endian integer, histograms can be
-added as they are.
+bucket, bucket 0 first, little-endian, trailing zero bytes left out. Read as one little-endian integer, histograms can
+be added as they are.
 """
 
 from __future__ import annotations
@@ -151,9 +151,7 @@ def quantile(histogram: bytes | int, share: float) -> float | None:
     return None
 
 
-def _place(
-    connection: sqlite3.Connection, hour: int, dimensions: Dimensions
-) -> tuple[int, tuple[Any, ...] | None]:
+def _place(connection: sqlite3.Connection, hour: int, dimensions: Dimensions) -> tuple[int, tuple[Any, ...] | None]:
     """The id of the dimensions that these count under in this hour, and what is there already."""
     found = connection.execute(_FIND, dimensions).fetchone()
     if found is not None:

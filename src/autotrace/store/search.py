@@ -4,9 +4,9 @@ The index is SQLite's FTS5, without a copy of the text and without places of wor
 the content's size. A document is what was said in one trace within one transaction of the writer (an agent's calls
 repeat what was said before, which is so indexed once); its id is that of one of the spans.
 
-What is in such an index cannot be deleted by itself. So it is cut into parts, a table for each `PART` ids of spans, and
-a part goes with the last of its spans; in between, its words lead to spans that are no longer there, and to nothing. Ids
-are never given again. Where SQLite has no FTS5 nothing is indexed, and the ids of the spans are kept in `unfilled`.
+What is in such an index cannot be deleted by itself. So it is cut into parts, a table for each `PART` ids of spans,
+and a part goes with the last of its spans; in between, its words lead to spans that are no longer there, and to nothing.
+Ids are never given again. Where SQLite has no FTS5 nothing is indexed, and the ids of the spans are kept in `unfilled`.
 """
 
 from __future__ import annotations
@@ -88,6 +88,11 @@ class Index:
 def table(number: int) -> str:
     """The name of a part's table."""
     return f"search_{number}"
+
+
+def unfilled(connection: sqlite3.Connection) -> int:
+    """How many ids of spans are not in the index yet."""
+    return int(connection.execute("SELECT coalesce(sum(last_id - first_id + 1), 0) FROM unfilled").fetchone()[0])
 
 
 def drop_empty(connection: sqlite3.Connection) -> bool:

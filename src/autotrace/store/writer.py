@@ -14,7 +14,7 @@ from autotrace.errors import StoreCorrupt, StoreError
 
 from . import feedback, schema
 from .home import exclusive, make_home, make_private
-from .opening import connect, free_name, identity
+from .opening import connect, free_name, identity, transaction
 from .rows import Row, Sink
 from .search import Index
 from .storing import count_spans, store_spans
@@ -205,19 +205,6 @@ class Writer:
                     connection.close()
         if self._inherited:
             raise StoreError(f"this process was forked while {self.path} was being written")
-
-
-def transaction(connection: sqlite3.Connection, step: Callable[[sqlite3.Connection], T]) -> T:
-    """Does `step` in one transaction that writes."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        found = step(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return found
 
 
 @cache
