@@ -113,10 +113,10 @@ def test_each_destination_gets_all(make_line, make_collecting):
     bad.error = RuntimeError("out of order")
     line = make_line([bad, good])
     ended(line, "a", "b")
-    assert not line.drainer.flush(30)
+    assert not line.drainer.flush(2)
     assert good.named("E") == ["a", "b"]
     ended(line, "c")
-    assert not line.drainer.flush(30)
+    assert not line.drainer.flush(2)
     bad.error = None
     while not line.drainer.flush(30):
         pass
@@ -146,7 +146,7 @@ def test_newer_store(line, home, caplog, spans):
     before = (home / "traces.db").read_bytes()
     with caplog.at_level(logging.WARNING, "autotrace"):
         ended(line, "a")
-        assert not line.drainer.flush(30)
+        assert not line.drainer.flush(2)
         ended(line, "b")
         assert not line.drainer.close(30)
     assert caplog.text.count("newer autotrace") == 1

@@ -127,7 +127,7 @@ def test_a_destination_that_refuses(make_line, collecting, own):
     collecting.error = RuntimeError("out of order")
     line = make_line([collecting])
     ended(line, "a")
-    assert not line.drainer.flush(30)
+    assert not line.drainer.flush(2)
     line.drainer.close(30)
     [destination] = own().destinations
     assert destination.failures >= 1
@@ -301,7 +301,7 @@ def test_queues(home, make_line, make_collecting):
     bad.error = RuntimeError("no")
     line = make_line([good, bad])
     ended(line, "a", "b")
-    assert not line.drainer.flush(30)
+    assert not line.drainer.flush(2)
     [told] = [health.read(path) for path in health.files(home / "journal")]
     found = queues(home / "journal", ["good", "bad", "bad"], told.offsets)
     assert [(queue.destination, queue.records) for queue in found] == [("good", 0), ("bad", 4)]

@@ -113,7 +113,7 @@ def test_truncated_header(segment, drained, collecting):
 
 def test_newer_format(segment, drained, caplog):
     """A segment in a newer format is left alone, and told of once."""
-    rest = b'H - - {"format":2,"process":"x","pid":1}'
+    rest = b'H - - {"format":3,"process":"x","pid":1}'
     content = b"%08x %b\n" % (crc32(rest), rest) + b"whatever\n"
     segment.write_bytes(content)
     with caplog.at_level(logging.WARNING, "autotrace"):
@@ -125,7 +125,7 @@ def test_newer_format(segment, drained, caplog):
 
 def test_newer_format_is_told_once(segment, home, collecting, caplog):
     """One drainer tells of a segment once, however often it looks."""
-    rest = b'H - - {"format":2}'
+    rest = b'H - - {"format":3}'
     segment.write_bytes(b"%08x %b\n" % (crc32(rest), rest))
     drainer = Drainer(home / "journal", [collecting])
     with caplog.at_level(logging.WARNING, "autotrace"):

@@ -69,13 +69,9 @@ class _Intake:
     def read(self, name: str) -> None:
         """Takes a file."""
         with _opened(name) as file:
-            number = 0
-            try:
-                for number, line in enumerate(file, 1):
-                    if line.strip():
-                        self._line(line, f"{visible(name)}:{number}")
-            except OSError as error:
-                raise Failure(f"{name} cannot be read after line {number}: {error}") from error
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    self._line(line, f"{visible(name)}:{number}")
 
     def flush(self) -> None:
         """Stores what was gathered."""
@@ -113,8 +109,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        file = Path(name).open("rb")
+        with Path(name).open("rb") as file:
+            yield file
     except OSError as error:
         raise Failure(f"{name} cannot be read: {error}") from error
-    with file:
-        yield file

@@ -91,7 +91,7 @@ class Sender:
         while not self.gave_up:
             seconds = None
             try:
-                left = _left(self._destination.deliver(records, resource))
+                left = self._destination.deliver(records, resource)
                 if not left:
                     return ()
                 self.reason = f"{len(left):,} records were not taken"
@@ -108,8 +108,3 @@ class Sender:
             time.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         return records
-
-
-def _left(answer: object) -> Sequence[Record]:
-    """What a destination says that it has not taken."""
-    return answer if isinstance(answer, list | tuple) else ()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
 from autotrace import setting_values
-from autotrace.errors import ConfigError
 
 from .figures import setting, when
 from .sending import Sender
@@ -65,12 +63,13 @@ def ship(name: str, since: int | None, traces: Sequence[str], limit: int | None,
 
 
 def _made(name: str, config: Config) -> Destination:
-    known = import_module("autotrace.delivery.destinations.known")
+    from autotrace.activation import offered_destination
+    from autotrace.delivery.destinations import known
+
     try:
-        destination: Destination = known.make(name, config)
-    except (ConfigError, LookupError, ValueError) as error:
+        return known.make(name, config, offered_destination)
+    except ValueError as error:
         raise Failure(error) from error
-    return destination
 
 
 def _send(sender: Sender, chosen: Iterator[tuple[str, bytes]]) -> None:

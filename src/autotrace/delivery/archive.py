@@ -1,8 +1,8 @@
 """Whole traces as lines of OTLP's JSON, with what OTLP has no word for; and back.
 
-What a trace's spans and feedback become is said in `autotrace.delivery.otlp`. Beside that, a span that still runs (`S`)
-ends where it began, with `autotrace.outcome` = `running`; what was said of a trace later (`U`) is a span without length,
-with the record's body as JSON in `autotrace.update`.
+What a trace's spans and feedback become is said in `autotrace.delivery.otlp`. Beside that, a span that still runs
+(`S`) ends where it began, with `autotrace.outcome` = `running`; what was said of a trace later (`U`) is a span without
+length, with the record's body as JSON in `autotrace.update`.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import BuiltinFunctionType
@@ -23,8 +24,10 @@ from types import BuiltinFunctionType
 from .destinations import Destination
 from .health import HealthFile
 from .journal import journals_in
-from .segments import segment_names
-from .shipping import Shipping
+from .limits import Limits
+from .outlets import Outlet
+from .sampling import Sampler
+from .shipping import Shipping, Target
 
 logger = logging.getLogger("autotrace")
 
@@ -41,31 +44,39 @@ FORK_WAIT_S = 1.0
 
 @dataclass
 class _Request:
-    """A flush, or with `stop` the end of the thread."""
+    """A flush; with `stop` the end of the thread; with `adopts` the delivery of what others have left.
+
+    With `gives_up` it is answered as soon as nothing can be done but to wait for a destination that takes nothing.
+    """
 
     deadline: float
     stop: bool = False
+    adopts: bool = False
+    gives_up: bool = False
+    target: Target | None = None
+    is_done: bool = False
     answer: SimpleQueue[bool] = field(default_factory=SimpleQueue)
+
+
+#: Rung by a lane: something that was under way is through.
+_THROUGH = object()
 
 
 class _Process:
     """What a drainer holds in one process; replaced as a whole in a forked child."""
 
-    def __init__(self, shipping: Shipping) -> None:
+    def __init__(self, make: Callable[[Callable[[], None]], Shipping]) -> None:
         self.pid = os.getpid()
-        self.shipping = shipping
+        # SimpleQueue, for the garbage collector may end a span, and so wake, in the midst of any other.
+        self.bell: SimpleQueue[object] = SimpleQueue()
+        self.shipping = make(lambda: self.bell.put(_THROUGH))
         self.health = HealthFile()
         #: Whether the thread has been told since it last looked.
         self.woken = False
-        # SimpleQueue, for the garbage collector may end a span, and so wake, in the midst of any other.
-        self.bell: SimpleQueue[_Request | None] = SimpleQueue()
         self.thread: threading.Thread | None = None
         self.starting = threading.Lock()
         #: Held by whoever delivers.
         self.turn = threading.Lock()
-        #: Whether something of this process, or of those that are gone, is still to be delivered.
-        self.unfinished = False
-        self.adopting = True
         #: How often the program's threads still step aside in the delivery under way.
         self.aside = 0
 
@@ -77,14 +88,23 @@ class Drainer:
         folder: The journal's folder (`Journal.folder`).
         destinations: Each one gets every record.
         interval_s: Seconds that records are gathered for.
+        limits: What the journal may take.
+        sampler: Which traces are kept; None: all.
     """
 
-    def __init__(self, folder: Path, destinations: Sequence[Destination], interval_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        destinations: Sequence[Destination],
+        interval_s: float = 0.5,
+        limits: Limits | None = None,
+        sampler: Sampler | None = None,
+    ) -> None:
         self.folder = folder
         self.interval_s = interval_s
-        self._destinations = tuple(destinations)
+        self._make = partial(Shipping, folder, tuple(destinations), limits or Limits(), sampler)
         self._closed = False
-        self._process = _Process(Shipping(folder, self._destinations))
+        self._process = _Process(self._make)
         self._processes = {self._process.pid: self._process}
         _drainers.append(weakref.ref(self, _drainers.remove))
 
@@ -109,27 +129,29 @@ class Drainer:
         process.bell.put(None)
 
     def flush(self, timeout_s: float) -> bool:
-        """Delivers what was journalled before the call.
+        """Delivers what was journalled before the call; a destination that takes nothing is tried again meanwhile.
 
         Returns:
             Whether all destinations have it all.
         """
-        return self._request(time.monotonic() + timeout_s, False)
+        return self._request(_Request(time.monotonic() + timeout_s))
 
-    def adopt(self, timeout_s: float = math.inf) -> bool:
+    def adopt(self, timeout_s: float = math.inf, gives_up: bool = True) -> bool:
         """Delivers what processes that are gone have left.
+
+        Args:
+            timeout_s: Seconds that it may take.
+            gives_up: What a destination does not take now is left; otherwise it is tried again until the time is over.
 
         Returns:
             Whether nothing of it remains.
         """
-        process = self._current()
-        deadline = time.monotonic() + timeout_s
-        if not _acquire(process.turn, timeout_s):
-            return False
-        try:
-            return self._adopt(process, deadline)
-        finally:
-            process.turn.release()
+        return self._request(_Request(time.monotonic() + timeout_s, adopts=True, gives_up=gives_up))
+
+    @property
+    def outlets(self) -> list[Outlet]:
+        """How each destination fares in this process."""
+        return self._current().shipping.outlets
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """Delivers what there is and ends the thread; what does not get through in time stays in the journal.
@@ -142,7 +164,7 @@ class Drainer:
         self._closed = True
         for journal in journals_in(self.folder):
             journal.retire()
-        return self._request(time.monotonic() + timeout_s, True)
+        return self._request(_Request(time.monotonic() + timeout_s, stop=True, gives_up=True))
 
     def _current(self) -> _Process:
         process = self._process
@@ -150,9 +172,12 @@ class Drainer:
 
     def _forked(self) -> _Process:
         # The destinations notice the fork themselves; cursors of the parent's segments are the parent's.
-        child = _Process(Shipping(self.folder, self._destinations))
-        self._process = self._processes.setdefault(child.pid, child)
-        return self._process
+        parent, child = self._process, _Process(self._make)
+        process = self._processes.setdefault(child.pid, child)
+        if process is child:
+            parent.shipping.forget()  # else the parent's files stay locked for as long as the child lives
+        self._process = process
+        return process
 
     def _start(self, process: _Process) -> None:
         if not process.starting.acquire(blocking=False):
@@ -166,91 +191,100 @@ class Drainer:
         finally:
             process.starting.release()
 
-    def _request(self, deadline: float, stop: bool) -> bool:
+    def _request(self, request: _Request) -> bool:
         process = self._current()
         if process.thread is None or not process.thread.is_alive():
-            return self._serve_here(process, deadline, stop)
-        request = _Request(deadline, stop)
+            return self._serve_here(process, request)
         process.bell.put(request)
         try:
-            return request.answer.get(timeout=max(0.0, deadline - time.monotonic()))
+            timeout = None if request.deadline == math.inf else max(0.0, request.deadline - time.monotonic())
+            return request.answer.get(timeout=timeout)
         except Empty:
             return False
 
-    def _serve_here(self, process: _Process, deadline: float, stop: bool) -> bool:
-        if not _acquire(process.turn, deadline - time.monotonic()):
+    def _serve_here(self, process: _Process, request: _Request) -> bool:
+        if not _acquire(process.turn, request.deadline - time.monotonic()):
             return False
         try:
-            return self._ship(process, deadline, stop)
+            pending = [request]
+            while pending:
+                self._step(process, pending)
+                if pending:
+                    pending += self._wait(process, pending)
+            return request.answer.get_nowait()
         finally:
             process.turn.release()
 
     def _run(self, process: _Process) -> None:
-        stop = False
-        while not stop:
-            requests = self._wait(process)
-            stop = any(request.stop for request in requests)
-            deadline = min((request.deadline for request in requests), default=math.inf)
+        pending: list[_Request] = []
+        stopped = False
+        while not stopped:
+            pending += self._wait(process, pending)
             try:
                 with process.turn:
-                    process.aside = STEPS_ASIDE
-                    done = self._ship(process, deadline, stop)
-                    for request in requests:
-                        request.answer.put(done)
-                    if process.adopting and not stop:
-                        self._adopt(process, math.inf)
-                    process.unfinished = process.adopting or not done
+                    stopped = self._step(process, pending)
             except Exception:
                 logger.exception("the drainer failed; it goes on")
-                process.unfinished = True
-            finally:
-                process.aside = 0
+                for request in pending:
+                    request.answer.put(False)
+                stopped = any(request.stop for request in pending)
+                pending.clear()
+                time.sleep(self.interval_s)
 
-    def _wait(self, process: _Process) -> list[_Request]:
+    def _wait(self, process: _Process, pending: Sequence[_Request]) -> list[_Request]:
         """Sleeps until there is something to do; answers who waits for it to be done."""
+        pauses = [process.shipping.pause(), *(max(0.0, one.deadline - time.monotonic()) for one in pending)]
+        due = process.health.due_in()
+        found: object = None
         try:
-            pause = process.shipping.pause() if process.unfinished else None
-            due = process.health.due_in()
-            if due is not None:
-                pause = due if pause is None else min(due, pause)
-            found = process.bell.get(timeout=pause)
-            if found is None:
+            found = process.bell.get(timeout=min(pauses if due is None else [due, *pauses]))
+            if found is None and not pending:
                 found = process.bell.get(timeout=self.interval_s)
         except Empty:
-            found = None
-        requests = [found] if found else []
+            pass
+        requests = [found] if isinstance(found, _Request) else []
         while not process.bell.empty():
             found = process.bell.get()
-            requests += [found] if found else []
+            requests += [found] if isinstance(found, _Request) else []
         # Before the files are looked at: what is appended from now on wakes again.
         process.woken = False
         return requests
 
-    def _ship(self, process: _Process, deadline: float, stop: bool) -> bool:
-        journals = journals_in(self.folder)
-        for journal in journals:
-            journal.offer()
-        done = process.shipping.ship_own(deadline)
-        if done:
-            for journal in journals:
-                done = journal.confirm() and done
-        for journal in journals:
-            process.health.note(journal, process.shipping, self._closed and stop)
-        if stop:  # what is closed opens again when there is more to deliver
-            process.shipping.save()
-            process.shipping.close()
-        return done
+    def _step(self, process: _Process, pending: list[_Request]) -> bool:
+        """Does what can be done now, and answers the requests that are through; True when the end has come."""
+        shipping = process.shipping
+        for request in pending:
+            if request.target is None:
+                request.target = shipping.target()
+                if request.adopts:
+                    shipping.look_for_orphans()
+                shipping.hurry()
+        stops = [request for request in pending if request.stop]
+        deadline = min((request.deadline for request in pending), default=math.inf)
+        process.aside = STEPS_ASIDE
+        shipping.advance(deadline, bool(pending), adopts=not stops)
+        if not shipping.is_busy:
+            process.aside = 0
+        through = [request for request in pending if self._is_through(process, request)]
+        is_over = any(request.stop for request in through)
+        for journal in journals_in(self.folder):
+            process.health.note(journal, shipping, self._closed and is_over)
+        if is_over:  # what is closed opens again when there is more to deliver
+            shipping.close(max(0.0, deadline - time.monotonic()))
+        for request in through:
+            pending.remove(request)
+            request.answer.put(request.is_done)
+        return is_over
 
-    def _adopt(self, process: _Process, deadline: float) -> bool:
-        done = True
-        for name in segment_names(self.folder):
-            done = process.shipping.ship_orphan(name, deadline) and done
-            if process.woken:  # this process's own records come first
-                process.woken = False
-                process.shipping.ship_own(deadline)
-        process.shipping.sweep()
-        process.adopting = not done
-        return done
+    def _is_through(self, process: _Process, request: _Request) -> bool:
+        """Whether a request can be answered; then it is known what with."""
+        shipping = process.shipping
+        done = shipping.has(request.target or []) and not (request.adopts and shipping.has_orphans)
+        is_stuck = request.gives_up and not shipping.can_go_on(request.adopts)
+        if done or is_stuck or time.monotonic() >= request.deadline:
+            request.is_done = done
+            return True
+        return False
 
     def _before_fork(self) -> None:
         """Ends the thread, and closes what is open; the next `wake` starts another."""
@@ -263,7 +297,7 @@ class Drainer:
                 process.shipping.close()
                 process.turn.release()
             return
-        if self._request(time.monotonic() + FORK_WAIT_S, True):
+        if self._request(_Request(time.monotonic() + FORK_WAIT_S, stop=True, gives_up=True)):
             thread.join(FORK_WAIT_S)
         else:
             process.woken = True

@@ -49,6 +49,8 @@ class DestinationHealth:
         failures: How often in a row it has refused by now.
         last_delivery: When it last took any, in nanoseconds since 1970; None: never.
         last_error: What it last said when it refused; None: it never has.
+        dropped: Records lost to it, for the journal could keep them no longer.
+        rejected: Records that it has refused for good.
     """
 
     name: str
@@ -56,6 +58,8 @@ class DestinationHealth:
     failures: int
     last_delivery: int | None
     last_error: str | None
+    dropped: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True)
@@ -261,7 +265,13 @@ def _destination(found: Mapping[str, Any]) -> DestinationHealth:
     delivery = None if found.get("last_delivery") is None else _whole(found, "last_delivery")
     error = None if found.get("last_error") is None else _text(found, "last_error")
     return DestinationHealth(
-        _text(found, "name"), _whole(found, "delivered"), _whole(found, "failures"), delivery, error
+        _text(found, "name"),
+        _whole(found, "delivered"),
+        _whole(found, "failures"),
+        delivery,
+        error,
+        _whole(found, "dropped", 0),
+        _whole(found, "rejected", 0),
     )
 
 
@@ -289,8 +299,8 @@ def _text(found: Mapping[str, Any], key: str) -> str:
     return value[:TEXT]
 
 
-def _whole(found: Mapping[str, Any], key: str) -> int:
-    value = found.get(key)
+def _whole(found: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    value = found.get(key, default)
     if type(value) is not int:
         raise ValueError(f"{key} is no whole number")
     return value

@@ -112,7 +112,6 @@ class Client:
         self._environ = environ or {}
         self._ca_file = ca_file or self._environ.get("REQUESTS_CA_BUNDLE") or self._environ.get("SSL_CERT_FILE")
         self._cert_file, self._key_file, self._verify = cert_file, key_file, verify
-        self._secrets = _secrets(headers or {})
         #: Connections by proxy.
         self._managers: dict[str, urllib3.PoolManager] = {}
         self._pid = 0
@@ -165,7 +164,7 @@ class Client:
         except ValueError:  # its text would show the value
             raise RetryLater(f"{where}: a header, a method or the address cannot be sent as it is") from None
         if response.status >= 400:
-            content = self._without_secrets(content)
+            content = without_secrets(content.decode("latin-1"), self._headers).encode("latin-1")
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
 
     def close(self) -> None:
@@ -231,16 +230,14 @@ class Client:
         response.close()  # the connection with it: the rest of the answer is on its way
         return bytes(kept[:limit])
 
-    def _without_secrets(self, content: bytes) -> bytes:
-        for secret in self._secrets:
-            content = content.replace(secret, b"***")
-        return content
 
-
-def _secrets(headers: Mapping[str, str]) -> list[bytes]:
-    """What no answer may give back: the headers' values, and `xyz` of `Bearer xyz`; the longest first."""
-    texts = {text for value in headers.values() for text in (value, value.rpartition(" ")[2])}
-    return sorted((t.encode("utf-8", "replace") for t in texts if len(t) >= _SECRET_LENGTH), key=len, reverse=True)
+def without_secrets(text: str, headers: Mapping[str, str]) -> str:
+    """What a server says without what it was told in secret: the headers' values, and `xyz` of `Bearer xyz`."""
+    secrets = {secret for value in headers.values() for secret in (value, value.rpartition(" ")[2])}
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SECRET_LENGTH:
+            text = text.replace(secret, "***")
+    return text
 
 
 def _parsed(url: str) -> Url:

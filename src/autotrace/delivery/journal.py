@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +63,21 @@ class Journal:
         home: The folder that `journal/` lies in.
         resource: Attributes of this process, for the segment's header.
         segment_bytes: The size at which the next segment begins.
+        destinations: Where its records go: who finds a segment later goes by that.
     """
 
     def __init__(
-        self, home: Path, resource: Mapping[str, Any] | None = None, segment_bytes: int = SEGMENT_BYTES
+        self,
+        home: Path,
+        resource: Mapping[str, Any] | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        destinations: Sequence[str] | None = None,
     ) -> None:
         self.home = home
         self.folder = home / "journal"
         self.resource = dict(resource or {})
         self._segment_bytes = segment_bytes
+        self._destinations = destinations
         self._said: set[str] = set()
         #: Whether others than the owner may list the home.
         self._shared = False
@@ -113,6 +119,10 @@ class Journal:
         process = self._current()
         process.open.pop(key, None)
         self._append(process, _line(f"E {key} ", body))
+
+    def note(self, kind: str, key: str, body: bytes) -> None:
+        """Appends feedback (kind `F`) or an update of a trace (`U`); the other arguments are those of `start`."""
+        self._append(self._current(), _line(f"{kind} {key} ", body))
 
     def is_open(self, key: str) -> bool:
         """Whether a local root span has started and not ended."""
@@ -306,6 +316,8 @@ class Journal:
             "autotrace": __version__,
             "resource": resource,
         }
+        if self._destinations is not None:
+            header["destinations"] = list(self._destinations)
         return _line("H - - ", dumps(header))
 
 

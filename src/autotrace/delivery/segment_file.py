@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autotrace.store.home import FILE_MODE
 
-from .segments import SegmentName
+from .segments import SegmentName, identity
 
 
 class SegmentFile:
@@ -39,7 +39,7 @@ class SegmentFile:
         unnamed = path.with_suffix(".new")
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self.file = os.open(unnamed, flags, FILE_MODE)
-        self._identity = _identity(self.file)
+        self._identity = identity(self.file)
         try:
             os.fchmod(self.file, FILE_MODE)
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,7 +84,7 @@ class SegmentFile:
 
     def is_lost(self) -> bool:
         """Whether the descriptor is no longer this file's: the program has closed it, and may have used its number."""
-        return self.file < 0 or _identity(self.file) != self._identity
+        return self.file < 0 or identity(self.file) != self._identity
 
     def abandon(self) -> None:
         """Forgets a lost descriptor without closing it."""
@@ -120,11 +120,3 @@ class SegmentFile:
 
     def __del__(self) -> None:
         self.close()
-
-
-def _identity(file: int) -> tuple[int, int] | None:
-    try:
-        found = os.fstat(file)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -22,32 +22,28 @@ from .destinations import Record
 
 logger = logging.getLogger("autotrace")
 
-FORMAT = 1
+#: 2: feedback and updates (kinds `F` and `U`); the destinations that the writer delivers to stand in the header.
+FORMAT = 2
 SUFFIX = ".journal"
 #: Bytes read at once, and so the size of a batch.
 CHUNK = 512 * 1024
 _NAME = re.compile(r"([0-9a-f]+-[0-9]+-[0-9a-f]{8})-([0-9]{6,})\.journal")
-_SPAN = re.compile(rb"[0-9a-f]{8} [SE] [0-9a-f]{32} [0-9a-f]{16} \{")
+_RECORD = re.compile(rb"[0-9a-f]{8} [SEFU] [0-9a-f]{32} [0-9a-f]{16} \{")
 _START, _END = ord("S"), ord("E")
+_KINDS = frozenset(b"SEFU")
 #: Bytes that zlib sums up without letting go of the interpreter's lock, and the length up to which we want that.
 _PIECE, _PIECES = 5 * 1024, 256 * 1024
 #: Where the kind, the ids and the JSON begin.
 _KIND, _IDS, _BODY = 9, 11, 61
-_REQUIRED = {
-    "parent_id",
-    "root",
-    "name",
-    "kind",
-    "start",
-    "end",
-    "status",
-    "message",
-    "scope",
-    "scope_version",
-    "attributes",
-    "events",
-    "links",
-}
+_SPAN_KEYS = frozenset(
+    {
+        *("parent_id", "root", "name", "kind", "start", "end", "status", "message", "scope", "scope_version"),
+        *("attributes", "events", "links"),
+    }
+)
+_FEEDBACK_KEYS = frozenset({"id", "type", "name", "value", "comment", "source_type", "source", "time", "metadata"})
+_UPDATE_KEYS = frozenset({"time", "name", "session", "user", "tags"})
+_REQUIRED = {"S": _SPAN_KEYS, "E": _SPAN_KEYS, "F": _FEEDBACK_KEYS, "U": _UPDATE_KEYS}
 
 
 class SegmentName(NamedTuple):
@@ -102,18 +98,39 @@ class Segment:
     def __init__(self, folder: Path, name: SegmentName) -> None:
         self.name = name
         self.path = folder / name.file
-        self.file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        self.file = -1
+        self.reopen()
         try:
             self.header, self.body_start = self._read_header()
         except BaseException:
-            os.close(self.file)
+            self.close()
             raise
 
     def __enter__(self) -> Segment:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        os.close(self.file)
+        self.close()
+
+    def reopen(self) -> None:
+        """Opens the file anew, without closing anything.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        self.file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        self._identity = identity(self.file)
+
+    def is_lost(self) -> bool:
+        """Whether the descriptor is no longer this file's: the program has closed it, and may have used its number."""
+        return self.file < 0 or identity(self.file) != self._identity
+
+    def close(self) -> None:
+        """Closes the file; not what the program may have put in its place."""
+        lost = self.is_lost()
+        file, self.file = self.file, -1
+        if not lost:
+            os.close(file)
 
     @property
     def is_newer(self) -> bool:
@@ -126,6 +143,18 @@ class Segment:
         """Attributes of the process that wrote it; empty when the header is damaged."""
         resource = self.header.get("resource")
         return resource if isinstance(resource, dict) else {}
+
+    @property
+    def destinations(self) -> frozenset[str] | None:
+        """Where its writer sends its records; None when that is not known (a damaged header, an older format)."""
+        found = self.header.get("destinations")
+        return frozenset(map(str, found)) if isinstance(found, list) else None
+
+    @property
+    def created(self) -> int | None:
+        """When it was begun, in ns since 1970 by its writer's clock; None when that is not known."""
+        found = self.header.get("created")
+        return found if type(found) is int else None
 
     def lock(self) -> bool:
         """Takes the segment for this reader; False while its writer lives or another reader has it."""
@@ -153,6 +182,16 @@ class Segment:
         """
         data = self._lines(offset, limit, final)
         return parse(data, offset) if data else None
+
+    def counted(self, offset: int) -> int:
+        """Records from `offset` on whose loss is to be counted: all but the starts of spans."""
+        found, end = 0, self.size()
+        while data := self._lines(offset, end, True):
+            found += sum(
+                len(line) > _BODY and line[_KIND] in _KINDS and line[_KIND] != _START for line in data.split(b"\n")
+            )
+            offset += len(data)
+        return found
 
     def unfinished(self) -> list[Record]:
         """The starts whose ends are not in this segment, as records of kind `I`."""
@@ -235,20 +274,30 @@ def checksum(data: bytes) -> int:
     return start
 
 
+def identity(file: int) -> tuple[int, int] | None:
+    """What tells an open file from any other; None where the descriptor is closed."""
+    try:
+        found = os.fstat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _is_intact(line: bytes) -> bool:
     return b"%08x" % checksum(line[9:]) == line[:8]
 
 
 def _record(line: bytes) -> Record | None:
-    if len(line) <= _BODY or line[_KIND] not in (_START, _END) or not _is_intact(line):
+    if len(line) <= _BODY or line[_KIND] not in _KINDS or not _is_intact(line):
         return None
     try:
         body = orjson.loads(line[_BODY:])
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(body, dict) or not body.keys() >= _REQUIRED:
+    kind = chr(line[_KIND])
+    if not isinstance(body, dict) or not body.keys() >= _REQUIRED[kind]:
         return None
-    return Record(chr(line[_KIND]), line[11:43].decode(), line[44:60].decode(), body)
+    return Record(kind, line[11:43].decode(), line[44:60].decode(), body)
 
 
 def _rescued(line: bytes) -> Iterator[Record]:
@@ -256,7 +305,7 @@ def _rescued(line: bytes) -> Iterator[Record]:
 
     It happens when one thread's write is cut short by a full disk and another's succeeds at the same moment.
     """
-    for found in _SPAN.finditer(line, 1):
+    for found in _RECORD.finditer(line, 1):
         record = _record(line[found.start() :])
         if record is not None:
             yield record

@@ -1,66 +1,397 @@
-"""Takes segments to the destinations, and away when all have them."""
+"""Takes segments to the destinations, and away when all have them. The work of the drainer, without its thread."""
 
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from . import health
-from .cursors import Cursors
-from .destinations import Destination, Record
+from .destinations import Destination
+from .encoding import dumps
+from .gathering import Gatherer
+from .holdings import Holding
 from .journal import Journal, journals_in
-from .outlets import BACKOFF_S, Outlet
-from .segments import Batch, Segment, SegmentName, parse, segment_names
+from .lanes import Lane
+from .limits import Limits, look_at
+from .outlets import Outlet
+from .parcels import COUNTED, Item, Load, Parcel
+from .sampling import Sampler
+from .segments import Segment, SegmentName, parse, segment_names
 
 logger = logging.getLogger("autotrace")
 
 #: Seconds after which a segment that never got its name is what a process left that died at that moment.
 UNNAMED_AGE_S = 60.0
+#: Seconds between two looks for what processes that are gone have left, between two savings of the cursors, and
+#: between two looks at how much there is.
+ADOPT_S, SAVE_S, LIMIT_S = 30.0, 10.0, 5.0
+#: Segments of processes that are gone that are in hand at once.
+ORPHANS = 8
+
+
+@dataclass
+class Waiting:
+    """Lines that the disk does not take, on their way from memory."""
+
+    journal: Journal
+    lines: list[bytes]
+    parcels: list[Parcel]
+
+    @property
+    def is_taken(self) -> bool:
+        return not any(parcel.left for parcel in self.parcels)
+
+
+#: Segments, each with the offset up to which they are to be delivered.
+Target = list[tuple[Holding, int]]
 
 
 class Shipping:
-    """The work of a drainer, without its thread. One thread at a time.
+    """Delivers what lies in a journal's folder. One thread at a time.
 
     Args:
         folder: The journal's folder.
-        destinations: Each one gets every record.
+        destinations: Each one gets every record that is meant for it.
+        limits: What the journal may take.
+        sampler: Which traces are kept; None: all.
+        ring: Called in another thread when something that was under way is through.
     """
 
-    def __init__(self, folder: Path, destinations: Sequence[Destination]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        destinations: Sequence[Destination],
+        limits: Limits,
+        sampler: Sampler | None,
+        ring: Callable[[], None],
+    ) -> None:
         self.folder = folder
         self.outlets = [Outlet(destination) for destination in destinations]
         #: Lines that could not be read, since the start.
         self.damaged = 0
+        self._limits = limits
+        many = len(self.outlets) > 1
+        self._lanes = [Lane(outlet, _gatherer(outlet, sampler), ring if many else None) for outlet in self.outlets]
         self._names = [outlet.name for outlet in self.outlets]
-        self._cursors: dict[SegmentName, Cursors] = {}
+        self._own: dict[SegmentName, Holding] = {}
+        self._orphans: dict[SegmentName, Holding] = {}
+        self._waiting: list[Waiting] = []
+        #: The highest sequence of each process that has segments.
+        self._last: dict[str, int] = {}
+        self._offered: tuple[list[Journal], Target] | None = None
         self._said: set[SegmentName] = set()
+        self._adopt_at = 0.0
+        self._save_at = time.monotonic() + SAVE_S
+        self._limit_at = time.monotonic() + LIMIT_S
 
-    def ship_own(self, deadline: float) -> bool:
-        """Delivers what this process had journalled when the call began.
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is on its way that will be through by itself."""
+        return not all(lane.is_idle for lane in self._lanes)
+
+    def advance(self, deadline: float = inf, is_last_call: bool = False, adopts: bool = True) -> None:
+        """Does what can be done now: sends what may be sent, takes note of what is through.
 
         Args:
-            deadline: Moment of `time.monotonic` after which no further batch is begun.
-
-        Returns:
-            Whether everything has been delivered.
+            deadline: Moment of `time.monotonic` after which nothing more is sent.
+            is_last_call: Nothing waits for the rest of its trace, but what sampling cannot decide yet.
+            adopts: Whether what processes that are gone have left is looked for, when it is time.
         """
-        done = True
-        processes = set()
-        for journal in journals_in(self.folder):
-            processes.add(journal.process)
-            done = self._ship_waiting(journal) and done
-        for name in segment_names(self.folder):
-            if name.process in processes:
-                done = self._ship(name, True, deadline) and done
-        return done
+        self._collect()
+        self._refresh()
+        if adopts and time.monotonic() >= self._adopt_at:
+            self.look_for_orphans()
+        self._keep_limits()
+        went = True
+        while went and time.monotonic() < deadline:
+            went = False
+            for lane in self._lanes:
+                while self._send(lane, is_last_call):
+                    went = True
+                    self._collect()
+                    if lane.outlet.failures or time.monotonic() >= deadline:
+                        break
+        self._collect()
+        self._finish()
 
-    def ship_orphan(self, name: SegmentName, deadline: float) -> bool:
-        """Delivers a segment if its writer is gone; False when something of it remains to be done."""
-        return self._ship(name, False, deadline)
+    def target(self) -> Target:
+        """What this process has journalled by now."""
+        self._refresh()
+        return [(holding, holding.limit) for holding in self._own.values()]
 
-    def sweep(self) -> None:
+    def has(self, target: Target) -> bool:
+        """Whether all destinations have what `target` said, and nothing waits in memory."""
+        waiting = [journal for journal in journals_in(self.folder) if not journal.retry()]
+        if self._waiting or waiting:
+            return False
+        return all(holding.is_settled(name, offset) for holding, offset in target for name in holding.progress)
+
+    def hurry(self) -> None:
+        """Lets what waits for no more than time go at once."""
+        for lane in self._lanes:
+            lane.hurry(time.monotonic())
+
+    def look_for_orphans(self) -> bool:
+        """Takes segments of processes that are gone in hand, as many as may be; whether there are any."""
+        self._adopt_at = time.monotonic() + ADOPT_S * random.uniform(0.75, 1.25)
+        names = segment_names(self.folder)
+        own = {journal.process for journal in journals_in(self.folder)}
+        for name in names:
+            if len(self._orphans) >= ORPHANS:
+                break
+            if name.process not in own and name not in self._orphans:
+                holding = self._open(name, False)
+                if holding is not None and self._has_work(holding):
+                    self._orphans[name] = holding
+                elif holding is not None:
+                    holding.close()
+        self._sweep()
+        return bool(self._orphans)
+
+    def can_go_on(self, adopts: bool) -> bool:
+        """Whether anything will happen before a pause is over: something is on its way, or there is more to adopt."""
+        return self.is_busy or (adopts and self._adopt_at <= time.monotonic())
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether something that processes have left is in hand, or there is time to look for more."""
+        return bool(self._orphans) or self._adopt_at <= time.monotonic()
+
+    def offsets(self, process: str) -> dict[str, dict[str, int]]:
+        """How far each destination has come in the segments of a process that are not done, by file."""
+        return {name.file: holding.offsets() for name, holding in self._own.items() if name.process == process}
+
+    def pause(self) -> float:
+        """Seconds until there may be something to do without being told."""
+        now = time.monotonic()
+        times = [self._adopt_at]
+        for lane in self._lanes:
+            due = lane.due_at()
+            if due is not None:
+                times.append(due)
+            if lane.outlet.failures and lane.is_idle:
+                times.append(lane.outlet.retry_at)
+        if any(lane.outlet.failures for lane in self._lanes):
+            times.append(self._limit_at)
+        return max(0.01, min(times) - now)
+
+    def close(self, timeout_s: float = 0.0) -> None:
+        """Leaves to others what is not delivered, and lets the destinations let go of what they hold."""
+        deadline = time.monotonic() + timeout_s
+        for waiting in self._waiting:
+            self._give_back(waiting)
+        self._waiting = []
+        for lane in self._lanes:
+            gone = (item for item in lane.in_hand() if item.parcel.is_orphaned)
+            lane.outlet.lost(sum(item.record.kind in COUNTED for item in gone))
+            if lane.stop(deadline - time.monotonic()):
+                lane.outlet.close()
+        for holding in self._holdings():
+            holding.save()
+        self.forget()
+
+    def forget(self) -> None:
+        """Lets go of every file, in a forked child too: its parent has the locks."""
+        for holding in self._holdings():
+            holding.close()
+        self._own.clear()
+        self._orphans.clear()
+        self._offered = None
+        for lane in self._lanes:
+            lane.forget()
+
+    def _holdings(self) -> list[Holding]:
+        return [*self._own.values(), *self._orphans.values()]
+
+    def _open(self, name: SegmentName, is_own: bool) -> Holding | None:
+        """Takes a segment in hand; None when it is gone, unreadable, another process's, or in a newer format."""
+        try:
+            segment = Segment(self.folder, name)
+        except FileNotFoundError:
+            return None  # another process delivered it
+        except OSError as error:
+            self._say(name, f"cannot be read: {error}")
+            return None
+        if segment.is_newer:
+            self._say(name, "was written by a newer autotrace; it is left alone: upgrade autotrace-ai")
+        elif is_own or segment.lock():
+            holding = Holding(segment, self._names, is_own)
+            holding.is_final = not is_own
+            return holding
+        segment.close()
+        return None
+
+    def _refresh(self) -> None:
+        """Looks at this process's segments: which there are, how long they are by now."""
+        journals = journals_in(self.folder)
+        names = segment_names(self.folder)
+        self._last = {name.process: name.sequence for name in names}
+        processes = {journal.process for journal in journals}
+        there = set(names)
+        for name in list(self._own):
+            if name not in there:  # somebody has deleted it, or another process has delivered it
+                self._own.pop(name).close()
+        for name in names:
+            if name.process in processes and name not in self._own:
+                holding = self._open(name, True)
+                if holding is not None:
+                    self._own[name] = holding
+        if self._offered is None:
+            for journal in journals:
+                journal.offer()
+            self._look_again()
+            self._offered = journals, [(holding, holding.limit) for holding in self._own.values()]
+        else:
+            self._look_again()
+        self._take_waiting(journals)
+
+    def _look_again(self) -> None:
+        """Looks how long each segment in hand is by now; lets go of what another process has taken."""
+        for held in (self._own, self._orphans):
+            for name, holding in list(held.items()):
+                if not holding.refresh():
+                    held.pop(name).close()
+
+    def _take_waiting(self, journals: Sequence[Journal]) -> None:
+        """Takes from memory what the disk does not take."""
+        now = time.monotonic()
+        if not any(lane.is_idle and lane.outlet.is_ready(now) for lane in self._lanes):
+            return
+        for journal in journals:
+            if journal.retry() or any(waiting.journal is journal for waiting in self._waiting):
+                continue
+            lines = journal.take_waiting()
+            records = parse(b"".join(lines), 0).records
+            parcels = [Parcel(0, sum(map(len, lines)), records) for _ in self._lanes]
+            self._waiting.append(Waiting(journal, lines, parcels))
+            for lane, parcel in zip(self._lanes, parcels, strict=True):
+                lane.push(Load([Item(record, parcel) for record in records], journal.resource))
+
+    def _return_waiting(self) -> None:
+        """Gives back to memory what could not be delivered from there: the disk may take it next."""
+        for waiting in list(self._waiting):
+            if waiting.is_taken or not any(map(Lane.carries, self._lanes, waiting.parcels)):
+                self._waiting.remove(waiting)
+                self._give_back(waiting)
+
+    def _give_back(self, waiting: Waiting) -> None:
+        if not waiting.is_taken:
+            for lane, parcel in zip(self._lanes, waiting.parcels, strict=True):
+                lane.drop(parcel)
+            waiting.journal.put_back(waiting.lines)
+
+    def _send(self, lane: Lane, is_last_call: bool) -> bool:
+        """Sends a lane what comes next; False when there is nothing, or it takes nothing now."""
+        now = time.monotonic()
+        if not lane.is_idle or not lane.outlet.is_ready(now):
+            return False
+        load = lane.next_load(now, is_last_call)
+        while load is None:
+            if not self._read(lane, now):
+                return False
+            load = lane.next_load(now, is_last_call)
+        lane.send(load)
+        return True
+
+    def _read(self, lane: Lane, now: float) -> bool:
+        """Reads a batch for a lane: this process's own come first; False when it has all."""
+        for holding in self._holdings():
+            if lane.name not in holding.progress:
+                continue
+            found = holding.next(lane.name, self._is_last(holding))
+            damaged = holding.new_damage()
+            if damaged:
+                self.damaged += damaged
+                self._say(holding.name, f"is damaged: {damaged} lines were skipped (said once)")
+            if found is not None:
+                parcel, records = found
+                lane.take(parcel, records, holding.name.process, holding.resource, now)
+                return True
+        return False
+
+    def _collect(self) -> None:
+        for lane in self._lanes:
+            lane.collect()
+
+    def _finish(self) -> None:
+        """Puts away what is delivered, and leaves word of the rest from time to time."""
+        self._return_waiting()
+        for holding in self._holdings():
+            if holding.is_final and holding.is_taken(self._is_last(holding)):
+                self._put_away(holding)
+        now = time.monotonic()
+        for lane in self._lanes:
+            self._move(lane, now)
+        if self._offered is not None and self.has(self._offered[1]):
+            for journal in self._offered[0]:
+                journal.confirm()
+            self._offered = None
+        if now >= self._save_at:
+            self._save_at = now + SAVE_S
+            for holding in self._holdings():
+                holding.save()
+
+    def _put_away(self, holding: Holding) -> None:
+        if holding.strangers:
+            holding.save()  # who knows those delivers the rest
+        else:
+            holding.delete()
+        holding.close()
+        (self._own if holding.is_own else self._orphans).pop(holding.name, None)
+        if not holding.is_own:
+            self._adopt_at = min(self._adopt_at, time.monotonic())  # there may be more than fit in a hand
+
+    def _move(self, lane: Lane, now: float) -> None:
+        """Writes to the journal anew what a destination has not taken for long, so that it holds up nothing."""
+        journals = journals_in(self.folder)
+        if not journals:
+            return
+        for record, parcel in lane.moving(now):
+            journals[0].note(record.kind, f"{record.trace_id} {record.span_id}", dumps(record.body))
+            parcel.take(record)
+
+    def _keep_limits(self) -> None:
+        now = time.monotonic()
+        if now < self._limit_at:
+            return
+        self._limit_at = now + LIMIT_S
+        states = look_at(self.folder)
+        total = sum(state.size for state in states)
+        for state in states:
+            holding = self._own.get(state.name) or self._orphans.get(state.name)
+            seen_s = 0.0 if holding is None else now - holding.since
+            if (total > self._limits.size or self._limits.is_old(state, seen_s)) and self._drop(state.name):
+                total -= state.size
+
+    def _drop(self, name: SegmentName) -> bool:
+        """Gives up a segment; what its destinations lose is counted. Not one that is still written to."""
+        known = self._own.get(name) or self._orphans.get(name)
+        holding = known or self._open(name, False)
+        if holding is None or not holding.is_final:
+            return False
+        for outlet in self.outlets:
+            if outlet.name in holding.progress:
+                outlet.lost(holding.lost(outlet.name))
+        holding.orphan()
+        holding.delete()
+        holding.close()
+        self._own.pop(name, None)
+        self._orphans.pop(name, None)
+        return True
+
+    def _is_last(self, holding: Holding) -> bool:
+        """Whether its writer has begun no later segment."""
+        return self._last.get(holding.name.process, 0) <= holding.name.sequence
+
+    def _has_work(self, holding: Holding) -> bool:
+        return not holding.strangers or not holding.is_taken(self._is_last(holding))
+
+    def _sweep(self) -> None:
         """Removes what processes left that died at an unlucky moment."""
         old = time.time() - UNNAMED_AGE_S
         try:
@@ -73,110 +404,11 @@ class Shipping:
             pass
         health.sweep(self.folder)
 
-    def offsets(self, process: str) -> dict[str, dict[str, int]]:
-        """How far each destination has come in the segments of a process that are not done, by file."""
-        return {
-            name.file: {outlet: cursors[outlet] for outlet in self._names}
-            for name, cursors in list(self._cursors.items())
-            if name.process == process
-        }
-
-    def save(self) -> None:
-        """Leaves the cursors of what is not delivered to the process that comes next."""
-        for name, cursors in self._cursors.items():
-            if (self.folder / name.file).exists():
-                cursors.save()
-
-    def close(self) -> None:
-        """Lets the destinations let go of what they hold."""
-        for outlet in self.outlets:
-            outlet.close()
-
-    def pause(self) -> float:
-        """Seconds until it makes sense to try again what is left."""
-        now = time.monotonic()
-        retries = [outlet.retry_at - now for outlet in self.outlets if outlet.failures]
-        return min((seconds for seconds in retries if seconds > 0), default=BACKOFF_S)
-
-    def _ship_waiting(self, journal: Journal) -> bool:
-        """Delivers from memory what the disk does not take."""
-        if journal.retry():
-            return True
-        lines = journal.take_waiting()
-        records = parse(b"".join(lines), 0).records
-        now = time.monotonic()
-        taken = [outlet.is_ready(now) and outlet.deliver(records, journal.resource) for outlet in self.outlets]
-        if not all(taken):
-            journal.put_back(lines)
-        return all(taken)
-
-    def _ship(self, name: SegmentName, own: bool, deadline: float) -> bool:
-        try:
-            with Segment(self.folder, name) as segment:
-                # The writer holds the lock for as long as it may write.
-                final = segment.lock()
-                if segment.is_newer:
-                    self._say(name, "was written by a newer autotrace; it is left alone: upgrade autotrace-ai")
-                    return True
-                if not final and not own:
-                    return True
-                return self._ship_open(segment, final, deadline)
-        except FileNotFoundError:
-            return True  # another process delivered it
-        except OSError as error:
-            self._say(name, f"cannot be read: {error}")
-            return True
-
-    def _ship_open(self, segment: Segment, final: bool, deadline: float) -> bool:
-        cursors = self._cursors.get(segment.name)
-        if cursors is None:
-            cursors = self._cursors[segment.name] = Cursors(segment.path, segment.body_start)
-        limit = segment.size()
-        done = self._ship_batches(segment, cursors, limit, final, deadline)
-        if not final:
-            return done
-        if done and cursors.reached(self._names, limit) and self._ship_interrupted(segment):
-            segment.path.unlink(missing_ok=True)
-            cursors.delete()
-            del self._cursors[segment.name]
-            return True
-        cursors.save()
-        return False
-
-    def _ship_batches(self, segment: Segment, cursors: Cursors, limit: int, final: bool, deadline: float) -> bool:
-        resource = segment.resource
-        while time.monotonic() < deadline:
-            now = time.monotonic()
-            behind = [outlet for outlet in self.outlets if cursors[outlet.name] < limit]
-            ready = [outlet for outlet in behind if outlet.is_ready(now)]
-            if not ready:
-                return not behind
-            offset = min(cursors[outlet.name] for outlet in ready)
-            batch = segment.batch(offset, limit, final)
-            if batch is None:
-                return len(ready) == len(behind)
-            self._count(segment.name, batch)
-            for outlet in ready:
-                if cursors[outlet.name] == offset and outlet.deliver(batch.records, resource):
-                    cursors[outlet.name] = batch.end
-        return cursors.reached(self._names, limit)
-
-    def _ship_interrupted(self, segment: Segment) -> bool:
-        """Delivers the starts without an end, if this is the last segment of a process that is gone."""
-        name = segment.name
-        later = (other for other in segment_names(self.folder) if other.process == name.process)
-        if any(other.sequence > name.sequence for other in later):
-            return True
-        records: list[Record] = segment.unfinished()
-        taken = [outlet.deliver(records, segment.resource) for outlet in self.outlets]
-        return all(taken)
-
-    def _count(self, name: SegmentName, batch: Batch) -> None:
-        if batch.damaged:
-            self.damaged += batch.damaged
-            self._say(name, f"is damaged: {batch.damaged} lines were skipped (said once)")
-
     def _say(self, name: SegmentName, problem: str) -> None:
         if name not in self._said:
             self._said.add(name)
             logger.warning("journal segment %s %s", self.folder / name.file, problem)
+
+
+def _gatherer(outlet: Outlet, sampler: Sampler | None) -> Gatherer | None:
+    return Gatherer(sampler) if outlet.wants_traces or sampler is not None else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .spans import Span, Tokens, moment
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelPrice
+    from genai_prices.types import ModelPrice, PriceCalculation
 
 #: What may name a model and is not billed itself, unless it carries tokens.
 UNBILLED = frozenset(
@@ -62,14 +62,33 @@ def _has_usage(span: Span) -> bool:
     return span.tokens.input is not None or span.tokens.output is not None
 
 
+def parts_usd(provider: str, model: str, tokens: Tokens, start_ns: int) -> tuple[float, float, float] | None:
+    """What the input, the output and both together cost in USD, or None where the price is not known.
+
+    Args:
+        provider: As the span names it.
+        model: The model that answered.
+        tokens: What was used.
+        start_ns: When, in nanoseconds since 1970: prices change.
+    """
+    found = _calculation(provider, model, tokens, start_ns)
+    if found is None:
+        return None
+    return float(found.input_price), float(found.output_price), float(found.total_price)
+
+
 def _price(span: Span) -> Decimal | None:
     if not span.provider or not span.model:
         return None
-    if span.provider == "openai" and "gpt-oss" in span.model.lower():
+    found = _calculation(span.provider, span.model, span.tokens, span.start_ns)
+    return None if found is None else found.total_price
+
+
+def _calculation(provider: str, model: str, tokens: Tokens, start_ns: int) -> PriceCalculation | None:
+    if provider == "openai" and "gpt-oss" in model.lower():
         return None  # Open weights behind somebody's compatible server: OpenAI itself does not sell them.
     from genai_prices import Usage, calc_price
 
-    tokens = span.tokens
     try:
         found = calc_price(
             Usage(
@@ -78,14 +97,14 @@ def _price(span: Span) -> Decimal | None:
                 cache_read_tokens=tokens.cache_read,
                 cache_write_tokens=tokens.cache_write,
             ),
-            span.model,
-            provider_id=span.provider,
-            genai_request_timestamp=moment(span.start_ns),
+            model,
+            provider_id=provider,
+            genai_request_timestamp=moment(start_ns),
         )
     except (LookupError, ValueError, TypeError, ArithmeticError):
         # No such provider or model, or figures that contradict each other (more cached than sent).
         return None
-    return found.total_price if _covers(found.model_price, tokens) else None
+    return found if _covers(found.model_price, tokens) else None
 
 
 def _covers(price: ModelPrice, tokens: Tokens) -> bool:

@@ -29,7 +29,7 @@ _OF_SESSION = f"""
         SELECT 1 FROM updates AS later WHERE later.trace_id = said.trace_id AND later.session IS NOT NULL
         AND later.time_ns > said.time_ns
     )
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class Reader(View):
         """Ids of the newest traces that speak of all these words, newest first.
 
         Found is what was asked and answered, what tools were given and gave, and error messages; capitals and accents
-        do not matter. The words stand in one trace, not necessarily together. `word*` is all that begins so; all else is
-        taken as words. "Newest" goes by when a trace was stored.
+        do not matter. The words stand in one trace, not necessarily together. `word*` is all that begins so; all else
+        is taken as words. "Newest" goes by when a trace was stored.
 
         Raises:
             StoreError: This SQLite has no full-text search.

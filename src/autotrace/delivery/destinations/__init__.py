@@ -62,12 +62,16 @@ class Destination(Protocol):
         """What the place in the journal is remembered under."""
         ...
 
-    def deliver(self, records: Sequence[Record], resource: Mapping[str, Any]) -> None:
+    def deliver(self, records: Sequence[Record], resource: Mapping[str, Any]) -> Sequence[Record] | None:
         """Takes all the records, or raises: then they stay in the journal and come again.
 
         Args:
             records: In the order in which they were journalled.
             resource: Attributes of the process that they come from: one object for all of a batch.
+
+        Returns:
+            Those of the records that cannot be taken yet though the others have been: feedback on a trace that is not
+            known there, say. They come again, and hold up nothing else. None or nothing: all have been taken.
 
         Raises:
             RetryLater: Nothing can be taken now.

@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotrace.config import Config
+
 from . import Record
 
 if TYPE_CHECKING:
     from autotrace.store.upkeep import Upkeep
     from autotrace.store.writer import Writer
+
+
+def make(config: Config) -> StoreDestination:
+    """The store in the home folder as a destination."""
+    return StoreDestination(config.home / "traces.db", config.store_age, config.store_size)
 
 
 class StoreDestination:
