@@ -265,6 +265,17 @@ def parse(data: bytes, offset: int) -> Batch:
     return Batch(records, offset + len(data), damaged)
 
 
+def line_of(head: str, body: bytes) -> bytes:
+    """A whole line.
+
+    Args:
+        head: Kind and ids, each with a space behind it.
+        body: JSON without a newline.
+    """
+    rest = head.encode() + body
+    return b"%08x %b\n" % (checksum(rest), rest)
+
+
 def checksum(data: bytes) -> int:
     """CRC-32 of `data`.
 

@@ -31,6 +31,7 @@ CHAT: dict[str, Any] = {
     "gen_ai.output.messages": json.dumps(
         [{"role": "assistant", "parts": [{"type": "tool_call", "name": "f", "arguments": {}}]}]
     ),
+    "gen_ai.tool.definitions": '[{"name": "f"}]',
     "autotrace.tags": '{"team": "a", "run": 3}',
     "autotrace.trace.name": "the trace",
 }
@@ -58,6 +59,7 @@ def test_openinference() -> None:
         "llm.token_count.prompt_details.cache_write": 2,
         "llm.token_count.prompt_details.audio": 3,
         "llm.token_count.completion_details.reasoning": 1,
+        "llm.tools.0.tool.json_schema": '{"name":"f"}',
         "input.value": "hello",
         "input.mime_type": "text/plain",
         "output.value": CHAT["gen_ai.output.messages"],

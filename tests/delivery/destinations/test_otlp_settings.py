@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autotrace.config import Setting
+from autotrace.config import Setting, load
+from autotrace.delivery.destinations.otlp import make
 from autotrace.delivery.destinations.otlp.dialects import DIALECTS
-from autotrace.delivery.destinations.otlp.settings import Settings, read
+from autotrace.delivery.destinations.otlp.settings import NAMES, Settings, read
+from autotrace.recording.guard import guard
 
 
 def settings(own: dict[str, Any] | None = None, **standard: str) -> Settings:
@@ -63,7 +67,7 @@ def test_every_variable_has_one_for_traces() -> None:
     )
     found = settings(**general)
     assert found == Settings(
-        "h:1", {"a": "1"}, "grpc", True, 7.0, "ca", "cert", "key", True, DIALECTS["genai"], environ=general
+        "h:1", {"a": "1"}, "grpc", True, 7.0, "ca", "cert", "key", True, DIALECTS["genai"], standard=general
     )
     traces = {name.replace("OTLP_", "OTLP_TRACES_"): text for name, text in general.items()}
     changed = otlp(
@@ -79,7 +83,7 @@ def test_every_variable_has_one_for_traces() -> None:
     )
     both = {**changed, **traces}
     assert settings(**both) == Settings(
-        "h:1", {"a": "1"}, "grpc", True, 7.0, "ca", "cert", "key", True, DIALECTS["genai"], environ=both
+        "h:1", {"a": "1"}, "grpc", True, 7.0, "ca", "cert", "key", True, DIALECTS["genai"], standard=both
     )
     empty = {**general, **dict.fromkeys(traces, " ")}
     assert settings(**empty).headers == {"a": "1"}
@@ -183,7 +187,7 @@ def test_dialects_bring_what_they_need() -> None:
 def test_what_cannot_be_used(own: dict[str, Any], variables: dict[str, str]) -> None:
     """A value that cannot be used is told of, without what may be secret, and the default takes its place."""
     found, problems = read({name: Setting(value, "pyproject.toml") for name, value in own.items()}, variables)
-    assert found == Settings("http://localhost:4318/v1/traces", environ=variables)
+    assert found == Settings("http://localhost:4318/v1/traces", standard=variables)
     [problem] = problems
     assert "otlp" in str(problem).lower()
     assert "secret" not in str(problem)
@@ -199,3 +203,22 @@ def test_secrets_do_not_show() -> None:
     """Headers and proxies stay out of the settings' text."""
     found = settings(**otlp(HEADERS="authorization=Bearer%20topsecret"), HTTPS_PROXY="http://u:topsecret@h")
     assert "topsecret" not in repr(found)
+
+
+def test_what_is_told_is_what_was_written(tmp_path: Path) -> None:
+    """A problem names the setting as the user wrote it."""
+    guard.reset()
+    make(load(environ={"AUTOTRACE_OTLP_DIALECT": "klingon"}, folder=tmp_path))
+    [told] = guard.told
+    guard.reset()
+    assert "AUTOTRACE_OTLP_DIALECT" in told
+    assert "'klingon' is none of genai" in told
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/destinations.md has a row for each setting, and names each dialect."""
+    page = (Path(__file__).parents[3] / "docs" / "destinations.md").read_text(encoding="utf-8")
+    section = page.partition("## OTLP\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \| `(?:OTEL_EXPORTER_OTLP|AUTOTRACE_OTLP)", section, re.MULTILINE) == list(NAMES)
+    rows = re.findall(r"^\| `(\w+)`(?:, `(\w+)`)? \| [A-Z]", section, re.MULTILINE)
+    assert {name for row in rows for name in row if name} == set(DIALECTS)

@@ -103,9 +103,7 @@ def test_corrupt_bytes(segment, quiet, changes):
     for place, byte in changes:
         content[segment.offset(place)] = byte
     touched = {
-        number
-        for number, (begin, end) in enumerate(segment.lines)
-        if content[begin:end] != segment.content[begin:end]
+        number for number, (begin, end) in enumerate(segment.lines) if content[begin:end] != segment.content[begin:end]
     }
     delivered, damaged = segment.deliver(bytes(content))
     whole = [ids for number, ids in segment.ends.items() if number not in touched]

@@ -226,7 +226,9 @@ class Server:
 
     def taken(self) -> Counter[str]:
         """How many different spans of each trace it has taken."""
-        lines = {line for line in self._record.read_text().split("\n") if re.fullmatch("[0-9a-f]{32} [0-9a-f]{16}", line)}
+        lines = {
+            line for line in self._record.read_text().split("\n") if re.fullmatch("[0-9a-f]{32} [0-9a-f]{16}", line)
+        }
         return Counter(line.split()[0] for line in lines)
 
 
@@ -323,7 +325,9 @@ def test_down_and_up_under_a_running_program(programs, receiver):
     """A program that outlives the server's absence delivers all by itself."""
     sending(programs, receiver)
     receiver.down()
-    process = programs.start(f"{WORK}assert not autotrace.flush(0.5)\nprint(1, flush=True)\nsys.stdin.readline()\n{WORK}")
+    process = programs.start(
+        f"{WORK}assert not autotrace.flush(0.5)\nprint(1, flush=True)\nsys.stdin.readline()\n{WORK}"
+    )
     assert process.stdout.readline() == "1\n"
     come_up(receiver)
     _, err = process.communicate("go on\n", timeout=60)

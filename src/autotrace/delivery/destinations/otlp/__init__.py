@@ -16,7 +16,7 @@ def make(config: Config) -> OtlpDestination:
 
     What cannot be used among them is told once, and the default takes its place.
     """
-    settings, problems = read(config.framework("otlp").settings, config.standard)
+    settings, problems = read(config.framework("otlp").settings, config.standard, config.written)
     for problem in problems:
         guard.tell(problem)
     return OtlpDestination(settings)

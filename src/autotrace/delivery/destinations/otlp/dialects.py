@@ -68,10 +68,21 @@ def openinference(attributes: Attributes) -> Attributes:
     tokens = (attributes.get("gen_ai.usage.input_tokens"), attributes.get("gen_ai.usage.output_tokens"))
     if all(type(count) is int for count in tokens):
         added["llm.token_count.total"] = sum(tokens)
+    for number, tool in enumerate(_parsed(attributes.get("gen_ai.tool.definitions"), list)):
+        added[f"llm.tools.{number}.tool.json_schema"] = orjson.dumps(tool).decode()
     for value, mime_type in _MIME_TYPES:
         if value in added and value not in attributes:
             added[value], added[mime_type] = _shown(added[value])
     return {**added, **attributes}
+
+
+def _parsed(text: Any, kind: type) -> Any:
+    """What a JSON text holds; nothing, where that is not of the kind."""
+    try:
+        found = orjson.loads(text)
+    except (ValueError, TypeError):
+        found = None
+    return found if isinstance(found, kind) else kind()
 
 
 def _shown(value: Any) -> tuple[Any, str]:
@@ -112,17 +123,9 @@ def langfuse(attributes: Attributes) -> Attributes:
         found["gen_ai.usage.cache_creation.input_tokens"] = written
     if "autotrace.trace.name" in attributes:
         found["langfuse.trace.name"] = attributes["autotrace.trace.name"]
-    for name, value in _tags(attributes).items():
+    for name, value in _parsed(attributes.get("autotrace.tags"), dict).items():
         found[f"langfuse.trace.metadata.{name}"] = value
     return found
-
-
-def _tags(attributes: Attributes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(attributes["autotrace.tags"])
-    except (KeyError, ValueError, TypeError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def datadog(attributes: Attributes) -> Attributes:

@@ -81,7 +81,7 @@ class GrpcTransport:
             self._channel = grpc.insecure_channel(self._target, compression=compression)
         else:
             credentials = grpc.ssl_channel_credentials(
-                root_certificates=_read(settings.certificate or settings.environ.get("SSL_CERT_FILE")),
+                root_certificates=_read(settings.certificate or settings.standard.get("SSL_CERT_FILE")),
                 private_key=_read(settings.client_key),
                 certificate_chain=_read(settings.client_certificate),
             )

@@ -55,7 +55,7 @@ class Settings:
         is_insecure: Whether `grpc` goes without TLS.
         dialect: What becomes of the attributes.
         max_rate: Spans a second that the server is sent at most; None: as many as there are.
-        environ: Proxies and certificates of every HTTP client.
+        standard: Proxies and certificates of every HTTP client.
     """
 
     url: str
@@ -69,17 +69,39 @@ class Settings:
     is_insecure: bool = True
     dialect: Dialect = DIALECTS["genai"]
     max_rate: float | None = None
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    standard: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def read(own: Mapping[str, Given], standard: Mapping[str, str]) -> tuple[Settings, list[ConfigError]]:
+#: What may be set: `[tool.autotrace.otlp] NAME`, and but for the last two `OTEL_EXPORTER_OTLP_[TRACES_]NAME`.
+NAMES = (
+    "endpoint",
+    "headers",
+    "protocol",
+    "compression",
+    "timeout",
+    "certificate",
+    "client_certificate",
+    "client_key",
+    "insecure",
+    "dialect",
+    "max_rate",
+)
+_OUR_OWN = NAMES[-2:]
+
+
+def read(
+    own: Mapping[str, Given],
+    standard: Mapping[str, str],
+    written: Callable[[str, str], str] = lambda key, source: key,
+) -> tuple[Settings, list[ConfigError]]:
     """The settings, and what could not be used among those that were given.
 
     Args:
         own: Those of `[tool.autotrace.otlp]`, `AUTOTRACE_OTLP_*`, `autolog("otlp", ...)`.
         standard: Variables of other projects, by their names.
+        written: How the user wrote a setting (`otlp.dialect`) in its source.
     """
-    found = _Found(own, standard)
+    found = _Found(own, standard, written)
     endpoint = found.get("endpoint", _address)
     protocol = found.get("protocol", _choice(PROTOCOLS)) or _guessed_protocol(endpoint)
     dialect = DIALECTS[found.get("dialect", _choice(tuple(DIALECTS))) or "genai"]
@@ -96,7 +118,7 @@ def read(own: Mapping[str, Given], standard: Mapping[str, str]) -> tuple[Setting
         is_insecure=_is_insecure(endpoint, found.get("insecure", _flag)),
         dialect=dialect,
         max_rate=dialect.max_rate if rate is None else rate or None,
-        environ=standard,
+        standard=standard,
     )
     return settings, [*found.problems, *found.unknown()]
 
@@ -104,15 +126,15 @@ def read(own: Mapping[str, Given], standard: Mapping[str, str]) -> tuple[Setting
 class _Found:
     """What is given of each setting, and where."""
 
-    def __init__(self, own: Mapping[str, Given], standard: Mapping[str, str]) -> None:
-        self._own, self._standard = own, standard
-        self._known: set[str] = set()
+    def __init__(
+        self, own: Mapping[str, Given], standard: Mapping[str, str], written: Callable[[str, str], str]
+    ) -> None:
+        self._own, self._standard, self._written = own, standard, written
         self._source: dict[str, str] = {}
         self.problems: list[ConfigError] = []
 
     def get(self, name: str, read: Callable[[Any], Any]) -> Any:
         """The strongest value that can be used; None where there is none."""
-        self._known.add(name)
         for shown, source, value in self._given(name):
             try:
                 result = read(value)
@@ -130,18 +152,21 @@ class _Found:
     def _given(self, name: str) -> list[tuple[str, str, Any]]:
         found: list[tuple[str, str, Any]] = []
         if name in self._own:
-            found.append((f"otlp.{name}", self._own[name].source, self._own[name].value))
+            given = self._own[name]
+            found.append((self._written(f"otlp.{name}", given.source), given.source, given.value))
+        if name in _OUR_OWN:
+            return found
         for variable in (f"OTEL_EXPORTER_OTLP_TRACES_{name.upper()}", f"OTEL_EXPORTER_OTLP_{name.upper()}"):
             if self._standard.get(variable, "").strip():
                 found.append((variable, "environment", self._standard[variable].strip()))
         return found
 
     def unknown(self) -> list[ConfigError]:
-        known = ", ".join(sorted(self._known))
+        why = f"no such setting; there are {', '.join(NAMES)}"
         return [
-            ConfigError(f"otlp.{name}", given.source, f"no such setting; there are {known}")
+            ConfigError(self._written(f"otlp.{name}", given.source), given.source, why)
             for name, given in self._own.items()
-            if name not in self._known
+            if name not in NAMES
         ]
 
 

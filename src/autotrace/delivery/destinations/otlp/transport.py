@@ -79,7 +79,7 @@ class HttpTransport:
             ca_file=settings.certificate,
             cert_file=settings.client_certificate,
             key_file=settings.client_key,
-            environ=settings.environ,
+            environ=settings.standard,
         )
 
     def send(self, request: ExportTraceServiceRequest) -> Answer:
