@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from . import read, stainless
     from .activation import autolog, flush
     from .decorator import trace
-    from .errors import AutotraceError, ConfigError, PluginError
+    from .delivery.destinations import Destination, Record, RetryLater
+    from .errors import AutotraceError, ConfigError, FeedbackError, PluginError
+    from .feedback import log_expectation, log_feedback
     from .host.hookspecs import hookimpl
     from .host.instrumentation import (
         Amendment,
@@ -41,16 +43,20 @@ __all__ = [
     "Call",
     "ConfigError",
     "Delegate",
+    "Destination",
     "Document",
     "Ended",
     "Event",
+    "FeedbackError",
     "Instrumentation",
     "Message",
     "Part",
     "Patch",
     "PluginError",
+    "Record",
     "RequestValues",
     "ResponseValues",
+    "RetryLater",
     "Run",
     "RunContext",
     "RunEnd",
@@ -65,6 +71,8 @@ __all__ = [
     "current_trace_id",
     "flush",
     "hookimpl",
+    "log_expectation",
+    "log_feedback",
     "read",
     "span",
     "stainless",
@@ -76,7 +84,9 @@ __all__ = [
 _HOMES = {
     "activation": ("autolog", "flush"),
     "decorator": ("trace",),
-    "errors": ("AutotraceError", "ConfigError", "PluginError"),
+    "delivery.destinations": ("Destination", "Record", "RetryLater"),
+    "errors": ("AutotraceError", "ConfigError", "FeedbackError", "PluginError"),
+    "feedback": ("log_expectation", "log_feedback"),
     "host.hookspecs": ("hookimpl",),
     "host.instrumentation": (
         *("Amendment", "Boundary", "Call", "Delegate", "Ended", "Event", "Instrumentation", "Patch", "Run"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from .config import Config
+    from .delivery.destinations import Destination
     from .delivery.pipeline import Pipeline
     from .host.status import HookPoint, PluginStatus
     from .recording.recorder import Recorder
 
 logger = logging.getLogger("autotrace")
 
-#: Seconds that the exit of a process may wait for delivery; the rest stays in the journal for the next process.
-EXIT_TIMEOUT = 2.0
+#: Settings that the pipeline is built by.
+PIPELINE = frozenset({"home", "destination", "environment", "service", "release", "exit_timeout"}) | {
+    *("sample", "keep_slow", "keep_cost", "journal_size", "journal_age", "store_age", "store_size")
+}
 
 
 class Activation:
@@ -74,7 +78,7 @@ class Activation:
                 if self._pipeline is None:
                     from .delivery.pipeline import Pipeline
 
-                    self._pipeline = Pipeline(self.config(), self.given_provider)
+                    self._pipeline = Pipeline(self.config(), self.given_provider, offered_destination)
                     atexit.register(self._exit, self._pipeline)
         return self._pipeline.provider
 
@@ -94,6 +98,13 @@ class Activation:
         policy = Policy(own.capture_content, config.content_limit)
         policy.redactors = self.host.redactors
         return Recorder(OWN, self.provider().get_tracer(OWN, __version__), policy, owns_model_calls=False)
+
+    def note(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
+        """Journals feedback (`F`) or an update of a trace (`U`), where autotrace has a journal."""
+        with guard("journal"):
+            self.provider()
+            if self._pipeline is None or not self._pipeline.note(kind, key, body):
+                guard.tell("feedback and later changes need a destination: the app's own tracer provider takes none")
 
     def switch_on(self) -> None:
         """Watches imports, and applies the settings to what has been imported."""
@@ -122,14 +133,15 @@ class Activation:
         if arguments:
             from .config import load
 
-            load(merged, frameworks, environ={})  # raises before anything is changed
+            # Raises before anything is changed.
+            _refuse_unknown(load(merged, frameworks, environ={}), arguments)
         self.arguments, self.framework_arguments = merged, frameworks
         if arguments:
             self._config = self._recorder = None
         if provider is not None and provider is not self.given_provider:
             self.given_provider = provider
             self._renew_pipeline()
-        elif {"home", "destination", "environment", "service", "release"} & arguments.keys() and framework is None:
+        elif PIPELINE & arguments.keys() and framework is None:
             self._renew_pipeline()
 
     def _renew_pipeline(self) -> None:
@@ -137,7 +149,7 @@ class Activation:
         self._config = self._recorder = None
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
-            pipeline.close(EXIT_TIMEOUT)
+            pipeline.close()
 
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""
@@ -156,10 +168,30 @@ class Activation:
 
             with guard("exit"):
                 end_open_operations()
-                pipeline.close(EXIT_TIMEOUT)
+                pipeline.close()
 
 
 _active = Activation()
+
+
+def offered_destination(name: str) -> Callable[[Mapping[str, Any]], Destination] | None:
+    """What an installed plugin offers by the name of a destination."""
+    from .host.destinations import maker
+
+    return maker(name)
+
+
+def _refuse_unknown(config: Config, arguments: Mapping[str, Any]) -> None:
+    """Refuses a destination in a call that there is not."""
+    if "destination" not in arguments:
+        return
+    from .host.destinations import names
+    from .setting_values import DESTINATIONS
+
+    for name in config.destination:
+        if name not in DESTINATIONS and name not in names():
+            there = ", ".join((*DESTINATIONS, *names()))
+            raise ConfigError("destination", "autolog()", f"{name!r}: no such destination; there are {there}")
 
 
 def active() -> Activation:

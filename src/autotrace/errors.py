@@ -2,6 +2,7 @@
 
 AutotraceError
 ├── ConfigError        a setting that cannot be used: names the key, the value and where it was found
+├── FeedbackError      feedback on no trace, or with a value that cannot be used
 ├── PluginError        a plugin that cannot be used: names the plugin and what to do
 └── StoreError         a store that cannot be opened
     ├── StoreTooNew    written by a newer autotrace
@@ -41,6 +42,16 @@ class ConfigError(AutotraceError, ValueError):
         self.key = key
         self.source = source
         self.problem = problem
+
+
+class FeedbackError(AutotraceError, ValueError):
+    """Feedback that names no trace, or whose value cannot be used.
+
+    Example:
+        >>> raise FeedbackError("there is no current trace")
+        Traceback (most recent call last):
+        autotrace.errors.FeedbackError: there is no current trace
+    """
 
 
 class PluginError(AutotraceError):

@@ -122,8 +122,9 @@ def update_trace(
     user: str | None = None,
     tags: Mapping[str, Any] | None = None,
     name: str | None = None,
+    trace_id: str | None = None,
 ) -> None:
-    """Says of the current trace whose it is. Does nothing where there is none.
+    """Says of the current trace whose it is, or of one that is over. Does nothing where there is none.
 
     Example:
         >>> import autotrace
@@ -135,7 +136,16 @@ def update_trace(
         user: Who asked.
         tags: More to find it by; added to what is there.
         name: What the trace is called.
+        trace_id: A trace that is over, as `current_trace_id` told it; the current one when None.
+
+    Raises:
+        FeedbackError: `trace_id` is no trace's id.
     """
+    if trace_id is not None:
+        from .feedback import update
+
+        update(trace_id, session, user, _tags(tags, "autotrace.update_trace"), name)
+        return
     from .recording.current import current_context
     from .recording.guard import guard
     from .recording.labels import TRACE, Labels, TraceState

@@ -123,6 +123,7 @@ def test_summary_of_one_call(store: Store) -> None:
         "user": "u",
         "environment": "production",
         "tags": {"plan": "pro"},
+        "feedback": [],
         "request": "hello?",
         "response": "hi",
         "error": None,

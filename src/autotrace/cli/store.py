@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from autotrace import config
@@ -16,10 +17,6 @@ from .terminal import Failure, warn
 
 #: Seconds that the delivery of what is left over may take.
 ADOPT_S = 60.0
-
-#: With any other destination the journal is left to the program: that destination must get the spans too, and
-#: what a command delivers is gone from the journal.
-DELIVERED = frozenset({"store", "console"})
 
 #: The one next step of who has no traces yet.
 NEXT_STEP = 'No traces yet in {home}: add "import autotrace.auto" to a program, or start it with "autotrace run".'
@@ -55,6 +52,16 @@ _LOG = _Log(logging.WARNING)
 
 
 @contextmanager
+def shown_log() -> Iterator[None]:
+    """Shows on stderr what the library logs meanwhile."""
+    logging.getLogger("autotrace").addHandler(_LOG)
+    try:
+        yield
+    finally:
+        logging.getLogger("autotrace").removeHandler(_LOG)
+
+
+@contextmanager
 def opened_store() -> Iterator[tuple[Reader | None, config.Config]]:
     """A reader of the configured store, or None where there is no store yet.
 
@@ -63,22 +70,20 @@ def opened_store() -> Iterator[tuple[Reader | None, config.Config]]:
     """
     found = settings()
     path = found.home / "traces.db"
-    logging.getLogger("autotrace").addHandler(_LOG)
-    try:
-        if _exists(path):
-            Reader(path).close()  # Nothing may be delivered into a store that is not ours to write.
-        adopt_orphans(found)
-        if not _exists(path):
-            yield None, found
-            return
-        with Reader(path) as reader:
-            yield reader, found
-            for note in reader.notes:
-                warn(note)
-    except AutotraceError as error:
-        raise Failure(error) from error
-    finally:
-        logging.getLogger("autotrace").removeHandler(_LOG)
+    with shown_log():
+        try:
+            if _exists(path):
+                Reader(path).close()  # Nothing may be delivered into a store that is not ours to write.
+            adopt_orphans(found)
+            if not _exists(path):
+                yield None, found
+                return
+            with Reader(path) as reader:
+                yield reader, found
+                for note in reader.notes:
+                    warn(note)
+        except AutotraceError as error:
+            raise Failure(error) from error
 
 
 def _exists(path: Path) -> bool:
@@ -91,13 +96,12 @@ def _exists(path: Path) -> bool:
 def adopt_orphans(found: config.Config) -> None:
     """Delivers what processes that are gone have left in the journal; a failure is only a warning."""
     folder = found.home / "journal"
-    if not folder.is_dir() or "store" not in found.destination or not set(found.destination) <= DELIVERED:
+    if not folder.is_dir():
         return
     try:
-        from autotrace.delivery.destinations.sqlite import StoreDestination
-        from autotrace.delivery.drain import Drainer
+        from autotrace.delivery.pipeline import drainer_of
 
-        drainer = Drainer(folder, [StoreDestination(found.home / "traces.db")])
+        drainer = drainer_of(replace(found, destination=("store",)))
         try:
             if not drainer.adopt(timeout_s=ADOPT_S):
                 warn("what ended processes have left could not all be delivered; it stays in the journal")

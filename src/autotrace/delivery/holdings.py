@@ -34,7 +34,7 @@ class Holding:
         #: Whether nobody writes to it any more, which then this process alone delivers.
         self.is_final = False
         self._cursors = Cursors(segment.path, segment.body_start)
-        wanted = segment.destinations
+        wanted = None if is_own else segment.destinations
         self.progress = {name: Progress(self._cursors[name]) for name in names if wanted is None or name in wanted}
         #: Destinations that its writer knows and this process does not.
         self.strangers = frozenset() if wanted is None else wanted - self.progress.keys()
@@ -90,7 +90,13 @@ class Holding:
     def is_settled(self, name: str, offset: int) -> bool:
         """Whether a destination has all up to there, but what waits for the rest of its trace."""
         progress = self.progress.get(name)
-        return progress is None or progress.settled >= offset
+        if progress is None or progress.settled >= offset:
+            return True
+        if progress.settled < progress.read:
+            return False
+        # Of a file that is gone nothing more will come; and a line that a full disk has cut short stands at the end
+        # until the next one is written.
+        return self.segment.is_lost() or not self.segment.has_lines(progress.read, offset)
 
     def is_taken(self, is_last: bool) -> bool:
         """Whether every destination of this process has all of it, for good."""

@@ -10,6 +10,8 @@ from typing import Any
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
 
+from autotrace.recording.guard import guard
+
 from .destinations import Destination, Record, RetryLater
 from .health import TEXT, DestinationHealth
 
@@ -85,6 +87,7 @@ class Outlet:
         if self.failures:
             logger.warning("destination %s takes spans again", self.name)
         self.failures = 0
+        self._tidy()
         return left
 
     def count(self, records: Sequence[Record], resource: Mapping[str, Any]) -> bool:
@@ -125,6 +128,13 @@ class Outlet:
             return self.destination.deliver(records, resource) or ()
         finally:
             detach(token)
+
+    def _tidy(self) -> None:
+        """Lets the destination do what it does from time to time; what fails there fails no delivery."""
+        tidy = getattr(self.destination, "tidy", None)
+        if tidy is not None:
+            with guard(f"destination {self.name}: tidying"):
+                tidy()
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1

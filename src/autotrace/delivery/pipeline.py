@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import TracerProvider
 
 from .._version import __version__
 from ..config import Config
+from ..errors import AutotraceError
+from ..recording.guard import guard
 from ..recording.tracer import LeanTracerProvider
+from .costs import cost_usd
 from .destinations import Destination
+from .destinations.known import Maker, make, nothing_offered
 from .drain import Drainer
+from .encoding import dumps
 from .journal import Journal
+from .limits import Limits
+from .sampling import Sampler
 from .sink import JournalSink
 
 
@@ -26,16 +33,25 @@ class Pipeline:
         config: The settings.
         provider: The app's own provider. Spans then go where it sends them, and to our destinations only where
             the settings name one.
+        offered: What plugins add to the destinations, by name.
     """
 
-    def __init__(self, config: Config, provider: TracerProvider | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        provider: TracerProvider | None = None,
+        offered: Callable[[str], Maker | None] = nothing_offered,
+    ) -> None:
         self._drainer: Drainer | None = None
+        self._offered = offered
+        self._exit_timeout = config.exit_timeout
+        self._journal: Journal | None = None
         self.provider = provider if provider is not None else self._own(config)
         # An app's provider that cannot be extended (one that does nothing, say) is left as it is.
         if provider is not None and "destination" in config.sources and hasattr(provider, "add_span_processor"):
             from .sdk import journal_ours
 
-            journal, drainer = self._journal(config, provider.resource)  # type: ignore[attr-defined]
+            journal, drainer = self._begin(config, provider.resource)  # type: ignore[attr-defined]
             journal_ours(provider, journal, drainer.wake)
 
     def flush(self, timeout: float) -> bool:
@@ -44,10 +60,10 @@ class Pipeline:
         flushed = True if force_flush is None else force_flush(int(timeout * 1000)) is not False
         return (self._drainer is None or self._drainer.flush(timeout)) and flushed
 
-    def close(self, timeout: float) -> None:
-        """Delivers what can be delivered within `timeout` seconds; the rest stays in the journal."""
+    def close(self) -> None:
+        """Delivers what can be delivered within the setting `exit_timeout`; the rest stays in the journal."""
         if self._drainer is not None:
-            self._drainer.close(timeout)
+            self._drainer.close(self._exit_timeout)
 
     def _own(self, config: Config) -> TracerProvider:
         """A private provider. The SDK's own where its sampler is asked for; ours, many times faster, otherwise.
@@ -55,17 +71,34 @@ class Pipeline:
         Without a sampler every call is recorded: a parent that another tool has not sampled is no reason to lose it.
         """
         resource = Resource.create(_resource(config))
-        journal, drainer = self._journal(config, resource)
-        if "OTEL_TRACES_SAMPLER" not in os.environ:
+        journal, drainer = self._begin(config, resource)
+        if "OTEL_TRACES_SAMPLER" not in config.standard:
             return LeanTracerProvider(JournalSink(journal, drainer.wake))
         from .sdk import sampled_provider
 
         return sampled_provider(resource, journal, drainer.wake)
 
-    def _journal(self, config: Config, resource: Resource) -> tuple[Journal, Drainer]:
-        journal = Journal(config.home, dict(resource.attributes))
-        self._drainer = Drainer(journal.folder, _destinations(config.destination, config.home))
-        return journal, self._drainer
+    def note(self, kind: str, key: str, body: Mapping[str, Any]) -> bool:
+        """Journals feedback (`F`) or an update (`U`); False where there is no journal, for the app's provider has all.
+
+        Args:
+            kind: `F` or `U`.
+            key: Trace id and span id, a space between them.
+            body: The keys are those of `encoding`.
+        """
+        if self._journal is None or self._drainer is None:
+            return False
+        self._journal.note(kind, key, dumps(dict(body)))
+        self._drainer.wake()
+        return True
+
+    def _begin(self, config: Config, resource: Resource) -> tuple[Journal, Drainer]:
+        self._drainer = drainer_of(config, self._offered)
+        # Not the console: what is left over is no news for another process's terminal.
+        names = [outlet.name for outlet in self._drainer.outlets if outlet.name != "console"]
+        size = Limits(config.journal_size).segment_size
+        self._journal = Journal(config.home, dict(resource.attributes), size, names)
+        return self._journal, self._drainer
 
 
 def _resource(config: Config) -> dict[str, str | int]:
@@ -83,16 +116,33 @@ def _resource(config: Config) -> dict[str, str | int]:
     return found
 
 
-def _destinations(names: Sequence[str], home: Path) -> list[Destination]:
-    """The destinations by name. An unknown one is left out (the settings have told of it)."""
+def drainer_of(config: Config, offered: Callable[[str], Maker | None] = nothing_offered) -> Drainer:
+    """What takes the journal in the home folder to the destinations that the settings name.
+
+    Args:
+        config: The settings.
+        offered: What plugins add to the destinations, by name.
+    """
+    limits = Limits(config.journal_size, config.journal_age)
+    destinations = _destinations(config, offered)
+    return Drainer(config.home / "journal", destinations, limits=limits, sampler=sampler_of(config))
+
+
+def _destinations(config: Config, offered: Callable[[str], Maker | None]) -> list[Destination]:
+    """The destinations that the settings name; the store where none of them can be had, so that no span is lost."""
     found: list[Destination] = []
-    for name in names:
-        if name == "store":
-            from .destinations.sqlite import StoreDestination
-
-            found.append(StoreDestination(home / "traces.db"))
-        elif name == "console":
-            from .destinations.console import ConsoleDestination
-
-            found.append(ConsoleDestination())
+    for name in config.destination:
+        try:
+            found.append(make(name, config, offered))
+        except AutotraceError as error:
+            guard.tell(error)
+    if config.destination and not found:
+        found.append(make("store", config))
     return found
+
+
+def sampler_of(config: Config) -> Sampler | None:
+    """What the settings say of which traces are kept; None: all are."""
+    if config.sample >= 1:
+        return None
+    return Sampler(config.sample, config.keep_slow, config.keep_cost, cost_usd)

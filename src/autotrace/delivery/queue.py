@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,20 @@ def queues(
         except OSError:
             unreadable += 1
     return [Queue(name, bytes_[name], records[name], unreadable) for name in names]
+
+
+def strangers(folder: Path, destinations: Iterable[str]) -> dict[str, int]:
+    """Records that wait for destinations other than these, by name; the journal stays as it is."""
+    known, found = set(destinations), Counter[str]()
+    for segment_name in segment_names(folder):
+        try:
+            with Segment(folder, segment_name) as segment:
+                saved = Cursors(segment.path, segment.body_start)
+                for name in (segment.destinations or frozenset()) - known:
+                    found[name] += _lines(segment.file, saved[name], segment.size())
+        except OSError:  # delivered meanwhile, or somebody else's
+            continue
+    return {name: records for name, records in found.items() if records}
 
 
 def _lines(file: int, offset: int, end: int) -> int:

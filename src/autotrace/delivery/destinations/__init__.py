@@ -9,7 +9,12 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of the journal.
+    """One line of the journal: a span that has started or ended, feedback, or what was said of a trace later.
+
+    Example:
+        >>> import autotrace
+        >>> autotrace.Record("E", "0" * 31 + "1", "0" * 15 + "2", {"name": "chat gpt-5"}).body["name"]
+        'chat gpt-5'
 
     Attributes:
         kind: `S`: a local root span has started. `E`: a span has ended. `I`: a span that has started
@@ -35,6 +40,11 @@ class RetryLater(Exception):
 
     Any other exception means the same, with a pause of our own choice.
 
+    Example:
+        >>> import autotrace
+        >>> autotrace.RetryLater("the queue is full", seconds=30).seconds
+        30
+
     Args:
         reason: Why, for the log.
         seconds: When to come again, where the other side said so (`Retry-After`); None: we choose.
@@ -47,6 +57,16 @@ class RetryLater(Exception):
 
 class Destination(Protocol):
     """A place that spans are delivered to, from one thread at a time.
+
+    Example:
+        >>> import autotrace
+        >>> class Names:
+        ...     name = "names"
+        ...     def deliver(self, records, resource):
+        ...         print([record.body["name"] for record in records if record.kind == "E"])
+        ...     def close(self):
+        ...         pass
+        >>> destination: autotrace.Destination = Names()
 
     Records may come more than once: a destination knows a span by its trace id and span id, feedback by its `id`.
     What it knows nothing of (feedback, say) it passes over.

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+from autotrace.config import Config
+
 from . import Record
 
 
@@ -31,6 +33,11 @@ class ConsoleDestination:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def make(config: Config) -> ConsoleDestination:
+    """The console as a destination."""
+    return ConsoleDestination()
 
 
 def _line(record: Record) -> str:

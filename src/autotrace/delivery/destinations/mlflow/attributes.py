@@ -1,7 +1,7 @@
 """A span's attributes in MLflow's words, beside those of the GenAI conventions: pure, a record in, attributes out.
 
-An attribute `mlflow.*` counts for MLflow's server before whatever it could work out of another vocabulary; the type, and
-so every filter, list and chart by type, comes from `mlflow.spanType` alone.
+An attribute `mlflow.*` counts for MLflow's server before whatever it could work out of another vocabulary; the type,
+and so every filter, list and chart by type, comes from `mlflow.spanType` alone.
 """
 
 from __future__ import annotations
@@ -103,10 +103,26 @@ def span_type(given: Mapping[str, Any]) -> str:
     return kind if isinstance(kind, str) and kind in _KINDS else UNKNOWN
 
 
+#: Operations whose spans MLflow sums up by name: by that of the tool or the agent, without the operation before it.
+_NAMED_BY: Mapping[str, str] = {
+    "execute_tool": "gen_ai.tool.name",
+    "invoke_agent": "gen_ai.agent.name",
+    "create_agent": "gen_ai.agent.name",
+    "invoke_workflow": "gen_ai.workflow.name",
+}
+
+
+def span_name(record: Record) -> str:
+    """What MLflow calls a span."""
+    given = record.body["attributes"]
+    own = given.get(_NAMED_BY.get(str(given.get("gen_ai.operation.name")), ""))
+    return limits.text_of(own or record.body["name"])
+
+
 def trace_name(record: Record) -> str:
     """What a trace is called after its local root."""
     given = record.body["attributes"].get("autotrace.trace.name")
-    return limits.cut(limits.text_of(given or record.body["name"]), limits.TRACE_NAME)
+    return limits.cut(limits.text_of(given or span_name(record)), limits.TRACE_NAME)
 
 
 def trace_tags(record: Record) -> dict[str, str]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from autotrace.store.messages import Message, part_text, value_text
 
-_FINISH_REASONS = {"tool_call": "tool_calls"}
 _TOOL_RESULTS = frozenset({"tool_call_response", "server_tool_call_response"})
 _TOOL_CALLS = frozenset({"tool_call", "server_tool_call"})
 
@@ -84,7 +83,9 @@ def choices(messages: Sequence[Message], reasons: Sequence[Any]) -> list[dict[st
     found = []
     for index, message in enumerate(chat_messages(messages)):
         reason = reasons[index] if index < len(reasons) else None
-        found.append({"index": index, "message": message, "finish_reason": _FINISH_REASONS.get(reason, reason)})
+        found.append(
+            {"index": index, "message": message, "finish_reason": "tool_calls" if reason == "tool_call" else reason}
+        )
     return found
 
 

@@ -1,0 +1,160 @@
+"""Records as traces of MLflow's, and their spans on the way to the server: many traces a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autotrace.delivery import otlp
+from autotrace.delivery.destinations import Record, RetryLater
+from autotrace.delivery.http import Refused, words
+from autotrace.delivery.splitting import deliver_split
+
+from . import totals
+from .api import Api, NotFound, error_code
+from .attributes import attributes, span_name
+from .experiment import Experiment
+
+#: What one request holds at most: traces, and bytes before they are compressed. The server takes all or none of it.
+TRACES_LIMIT, BYTES_LIMIT = 64, 4_000_000
+
+#: Attributes of a process that MLflow would show as tags of each trace, and nobody filters by.
+_NO_TAGS = ("telemetry.", "process.", "host.", "os.", "container.", "service.instance.id")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a batch holds of one trace.
+
+    Attributes:
+        id: 32 hexadecimal digits.
+        spans: Spans that have ended or never will, the local root first.
+        root: The local root; None: this is what came after it.
+        attributes: Of each span, by span id.
+    """
+
+    id: str
+    spans: Sequence[Record]
+    root: Record | None
+    attributes: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its root is the root of the whole trace, not of the part in this process."""
+        return self.root is not None and self.root.body["parent_id"] is None
+
+    @property
+    def ends_here(self) -> bool:
+        """Whether the root of the whole trace is here and has ended."""
+        return self.is_whole and self.root is not None and self.root.kind == "E"
+
+
+def traces_in(records: Sequence[Record]) -> list[Trace]:
+    """The traces whose spans are among the records."""
+    spans: dict[str, dict[str, Record]] = {}
+    for record in records:
+        if record.kind in ("E", "I"):
+            known = spans.setdefault(record.trace_id, {})
+            # A span that was thought interrupted and ended after all has ended.
+            if record.kind == "E" or record.span_id not in known:
+                known[record.span_id] = record
+    return [_trace(trace_id, list(found.values())) for trace_id, found in spans.items()]
+
+
+def _trace(trace_id: str, spans: list[Record]) -> Trace:
+    roots = [span for span in spans if span.body["root"]]
+    root = min(roots, key=lambda span: (span.body["parent_id"] is not None, span.body["start"]), default=None)
+    # The server takes session and user from the first span that has one.
+    ordered = spans if root is None else [root, *(span for span in spans if span is not root)]
+    return Trace(trace_id, ordered, root, totals.rolled_up({s.span_id: (s, attributes(s)) for s in ordered}))
+
+
+def sendable(record: Record) -> Record:
+    """The span as MLflow shows it best: it is OK or an error, and an error has an exception to show."""
+    body = {**record.body, "name": span_name(record)}
+    if body["status"] != "error":
+        return replace(record, body={**body, "status": "ok"})
+    if any(event["name"] == "exception" for event in body["events"]):
+        return replace(record, body=body)
+    told = {"exception.type": body["attributes"].get("error.type"), "exception.message": body["message"] or ""}
+    event = {"name": "exception", "time": body["end"], "attributes": told}
+    return replace(record, body={**body, "events": [*body["events"], event]})
+
+
+def tags_of_process(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a process that are worth a tag."""
+    found = {key: value for key, value in resource.items() if not key.startswith(_NO_TAGS)}
+    if str(found.get("service.name", "")).startswith("unknown_service"):
+        del found["service.name"]
+    return found
+
+
+class _Unit:
+    """One trace, encoded."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.spans: list[otlp.Encoded] = []
+        for record in trace.spans:
+            encoded = otlp.encode(sendable(record), lambda given: trace.attributes[given.span_id])
+            if encoded is not None:
+                self.spans.append(encoded)
+        self.size = sum(encoded.span.ByteSize() for encoded in self.spans)
+
+
+def send(
+    api: Api, experiment: Experiment, traces: Sequence[Trace], resource: Mapping[str, Any]
+) -> tuple[list[Trace], list[tuple[Trace, str | int, str]]]:
+    """Sends the spans of traces.
+
+    Returns:
+        The traces that the server has taken, and those that it has refused, each with a status and a reason. A status
+        of 500 is no judgement: a server that is in trouble with one trace alone may be over it later.
+
+    Raises:
+        RetryLater: The server takes nothing now.
+    """
+    refused: list[tuple[Trace, str | int, str]] = []
+    units: list[_Unit] = []
+    for trace in traces:
+        try:
+            units.append(_Unit(trace))
+        except otlp.Unencodable as error:
+            refused.append((trace, "unencodable", str(error)))
+    tags = tags_of_process(resource)
+
+    def post(part: Sequence[_Unit]) -> None:
+        _post(api, experiment, part, tags)
+
+    for part in _parts(units):
+        refused += [(unit.trace, reason.status, reason.words) for unit, reason in deliver_split(part, post)]
+    bad = {id(trace) for trace, _, _ in refused}
+    return [trace for trace in traces if id(trace) not in bad], refused
+
+
+def _parts(units: Sequence[_Unit]) -> Iterator[list[_Unit]]:
+    part: list[_Unit] = []
+    size = 0
+    for unit in units:
+        if part and (len(part) >= TRACES_LIMIT or size + unit.size > BYTES_LIMIT):
+            yield part
+            part, size = [], 0
+        part.append(unit)
+        size += unit.size
+    if part:
+        yield part
+
+
+def _post(api: Api, experiment: Experiment, part: Sequence[_Unit], tags: Mapping[str, Any]) -> None:
+    request = otlp.assemble((span for unit in part for span in unit.spans), tags)
+    reply = api.post_spans(request.SerializeToString(), experiment.id(api))
+    if reply.status == 500:
+        raise Refused(500, words(reply))
+    if reply.status == 501 or (reply.status == 404 and not error_code(reply)):
+        raise RetryLater("the server takes no spans: traces need MLflow 3.4 or newer, and a database as its backend")
+    try:
+        api.check(reply)
+    except NotFound as error:
+        experiment.forget()
+        raise RetryLater(f"the experiment is gone: {error}") from None
