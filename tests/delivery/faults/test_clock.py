@@ -100,7 +100,7 @@ def test_jump_while_the_destination_is_down(programs, make_collecting, monkeypat
 
 
 def test_times_that_run_backwards(run, programs, all_stored):
-    """A span whose end lies before its start is stored, and shown by the reader."""
+    """A span during which the clock was set back ends no earlier than it began."""
     run('with autotrace.span("work"):\n    jump(-3600)\n')
     connection = sqlite3.connect(programs.home / "traces.db")
     [(status, start, end)] = connection.execute("SELECT status, start_ns, end_ns FROM spans").fetchall()
