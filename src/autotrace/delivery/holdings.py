@@ -108,6 +108,10 @@ class Holding:
         progress = self.progress[name]
         return self.segment.counted(progress.read) if progress.read < self.limit else 0
 
+    def lost_by(self, stranger: str) -> int:
+        """Records that a destination loses with the file that is not known here."""
+        return self.segment.counted(self._cursors[stranger])
+
     def orphan(self) -> None:
         """Takes note that the file is gone: what has been read of it cannot be read again."""
         for progress in self.progress.values():

@@ -392,6 +392,13 @@ class Shipping:
         for outlet in self.outlets:
             if outlet.name in holding.progress:
                 outlet.lost(holding.lost(outlet.name))
+        for stranger in holding.strangers:
+            logger.error(
+                "%s spans for the destination %s, which the settings here do not name, are lost: the journal has reached"
+                " its bounds (journal_size, journal_age)",
+                f"{holding.lost_by(stranger):,}",
+                stranger,
+            )
         holding.orphan()
         holding.delete()
         holding.close()
