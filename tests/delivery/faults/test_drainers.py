@@ -69,7 +69,9 @@ def test_drainers_killed(programs, all_stored):
     """Drainers that are killed in the midst of a delivery lose nothing: the next one delivers what they had not."""
     for process in [programs.start(KILLED) for _ in range(10)]:
         assert process.wait(60) == -9
-    slow = DRAINER.replace("def deliver(self, records, resource):", "def deliver(self, records, resource):\n        dying()")
+    slow = DRAINER.replace(
+        "def deliver(self, records, resource):", "def deliver(self, records, resource):\n        dying()"
+    )
     # Each dies before, in the midst of or after one delivery of its own.
     dying = """
 def dying():
