@@ -96,8 +96,8 @@ def test_segments_of_others(programs, make_collecting, drainers, until):
 
 @pytest.mark.parametrize("comes_up", [True, False])
 def test_age(programs, make_collecting, drainers, until, monkeypatch, comes_up):
-    """What no destination has taken for too long goes from the disk; what is younger stays. What has been read by then is
-    delivered if the destination is up before the process ends, and otherwise counted as lost."""
+    """What no destination has taken for too long goes from the disk, and what is younger stays. What has been read by
+    then is delivered if the destination is up before the process ends, and otherwise counted as lost."""
     programs.run(KILLED, -9)
     folder = programs.home / "journal"
     [old] = folder.glob("*.journal")

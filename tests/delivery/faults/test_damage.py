@@ -122,7 +122,7 @@ def test_replaced_piece(segment, quiet, place, length, piece):
     """A piece that is missing, or is something else, costs the records that it lay in."""
     begin = segment.offset(place)
     end = begin + length
-    delivered, damaged = segment.deliver(segment.content[:begin] + piece + segment.content[end:])
+    delivered, _ = segment.deliver(segment.content[:begin] + piece + segment.content[end:])
     # What ends where the piece begins may have lost nothing, but has something behind it.
     touched = {number for number, (first, last) in enumerate(segment.lines) if first < end and begin < last}
     whole = [ids for number, ids in segment.ends.items() if number not in touched]
