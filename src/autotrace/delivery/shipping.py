@@ -394,8 +394,8 @@ class Shipping:
                 outlet.lost(holding.lost(outlet.name))
         for stranger in holding.strangers:
             logger.error(
-                "%s spans for the destination %s, which the settings here do not name, are lost: the journal has reached"
-                " its bounds (journal_size, journal_age)",
+                "%s spans for the destination %s, which the settings here do not name, are lost: the journal has"
+                " reached its bounds (journal_size, journal_age)",
                 f"{holding.lost_by(stranger):,}",
                 stranger,
             )
