@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 def prune(older_than: float | None, max_size: int | None, dry_run: bool, vacuum: bool, as_json: bool) -> None:
     """Delete old traces to free the disk.
 
-    What was said of them goes too; the hourly figures stay. Programs may go on writing. What is not in the search index yet is put there.
+    What was said of them goes too; the hourly figures stay. Programs may go on writing. What is not in the search
+    index yet is put there.
     """
     found = settings()
     path = found.home / "traces.db"

@@ -42,7 +42,8 @@ _TRACES = 25
 def ship(name: str, since: int | None, traces: Sequence[str], limit: int | None, again: bool, timeout: float) -> None:
     """Send traces of the store to another destination.
 
-    With what was said of them: feedback, tags. A second run sends what is new or has changed. Traces that still run are left for it too.
+    With what was said of them: feedback, tags. A second run sends what is new or has changed. Traces that still run
+    are left for it too.
     """
     if name == "store":
         raise click.UsageError("the traces are in the store already")
