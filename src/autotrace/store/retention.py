@@ -234,7 +234,7 @@ def _delete_some(connection: sqlite3.Connection, victims: Iterator[str], unfinis
     """
     deadline = time.monotonic() + STEP_S
     remember_highest(connection)
-    while time.monotonic() < deadline:
+    while True:
         if not unfinished:
             trace_id = next(victims, None)
             if trace_id is None:
@@ -247,7 +247,8 @@ def _delete_some(connection: sqlite3.Connection, victims: Iterator[str], unfinis
                 connection.execute(f"DELETE FROM {name} WHERE trace_id = ?", unfinished)  # noqa: S608
             found.traces += 1
             unfinished.clear()
-    return True
+        if time.monotonic() >= deadline:
+            return True
 
 
 def _delete_spans(connection: sqlite3.Connection, trace_id: str) -> int:

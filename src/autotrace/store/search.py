@@ -6,7 +6,8 @@ repeat what was said before, which is so indexed once); its id is that of one of
 
 What is in such an index cannot be deleted by itself. So it is cut into parts, a table for each `PART` ids of spans,
 and a part goes with the last of its spans; in between, its words lead to spans that are no longer there, and so to
-nothing. Ids are never given again. Where SQLite has no FTS5 nothing is indexed, and the ids of the spans are kept in `unfilled`.
+nothing. Ids are never given again. Where SQLite has no FTS5 nothing is indexed, and the ids of the spans are kept in
+`unfilled`.
 """
 
 from __future__ import annotations
