@@ -1,4 +1,4 @@
-"""A real MLflow server, started once for all tests, and MLflow's own client in the environment that it is installed in."""
+"""A real MLflow server, started once for all tests, and MLflow's own client in an environment of its own."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def traces(server: Server, experiment: str) -> list[dict[str, Any]]:
 
 
 def test_openai(mlflow_server: Server, experiment: str, openai_server: OpenAIServer, tmp_path: Path) -> None:
-    """A chat, a tool and an embedding: names, previews, types, tokens, cost, session, user, tags and feedback are there."""
+    """A chat, a tool, an embedding: names, previews, types, tokens, cost, labels and feedback are there."""
     needs("openai")
     openai_server.script(answer())
     run(sys.executable, written(tmp_path, OPENAI), mlflow_server, experiment, openai_server.url, tmp_path)
@@ -202,11 +202,12 @@ def test_beside_mlflows_own(
     apart = {"mlflow.spanLogLevel", "mlflow.traceRequestId", "mlflow.spanInputs", "mlflow.spanOutputs"}
     native = {key for key in their_span["attributes"] if key.startswith("mlflow.")} - apart
     assert {"mlflow.spanType", "mlflow.llm.model", "mlflow.chat.tokenUsage", "mlflow.message.format"} <= native
-    for key in native:
+    for key in native - {"mlflow.llm.cost"}:
         assert our_span["attributes"][key] == their_span["attributes"][key], key
-    their_metadata = {key for key in theirs["metadata"] if "Inputs" not in key and "Outputs" not in key}
-    assert {"mlflow.source.name", "mlflow.source.type", "mlflow.trace.tokenUsage"} <= their_metadata
-    assert {"mlflow.source.name", "mlflow.source.type", "mlflow.trace.tokenUsage"} <= set(ours["metadata"])
+    assert our_span["attributes"]["mlflow.llm.cost"] == pytest.approx(their_span["attributes"]["mlflow.llm.cost"])
+    told = {"mlflow.source.name", "mlflow.source.type", "mlflow.trace.tokenUsage", "mlflow.trace.cost"}
+    assert told <= set(theirs["metadata"])
+    assert told <= set(ours["metadata"])
 
 
 def test_langchain(mlflow_server: Server, experiment: str, scripted_url: str, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class TestWholeTraces:
     """A trace whose root is here."""
 
     def test_all_that_is_known_of_it(self, to_mlflow: MlflowDestination, mlflow_server: Server) -> None:
-        """Name, previews, state, duration, session, user, request id, tags, environment, release, commit, tokens and cost are there."""
+        """What it is called, whose it is, where it comes from, what it said, took and cost: all is there."""
         trace = new_trace()
         labels = {
             "session.id": "s-1",
@@ -166,7 +166,7 @@ class TestWholeTraces:
                 "session.id": "s" * 300 + str(index),
                 "user.id": "u" * 9000,
                 "autotrace.request.id": "r" * 99,
-                "autotrace.tags": '{"%s":"%s","a//b/../c?":"v"}' % ("k" * 400, "v" * 9000),
+                "autotrace.tags": json.dumps({"k" * 400: "v" * 9000, "a//b/../c?": "v"}),
                 "autotrace.trace.name": "n" * 5000,
                 "gen_ai.input.messages": said("user", "q" * 5000),
             }
