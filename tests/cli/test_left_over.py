@@ -41,13 +41,48 @@ def test_killed_program_is_shown(autotrace: Command, home: Path) -> None:
     assert not list((home / "journal").glob("*.journal"))
 
 
-@pytest.mark.usefixtures("killed")
 def test_other_destinations_keep_their_spans(autotrace: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where spans do not go to the store, a command takes nothing out of the journal."""
+    """What goes elsewhere too stays in the journal for that, when a command has taken it to the store."""
+    monkeypatch.setenv("AUTOTRACE_DESTINATION", "store,otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    subprocess.run([sys.executable, "-c", KILLED], timeout=60)
     before = [path.read_bytes() for path in (home / "journal").glob("*.journal")]
-    monkeypatch.setenv("AUTOTRACE_DESTINATION", "console")
-    assert json.loads(autotrace("traces", "--json").stdout) == []
+    monkeypatch.setenv("AUTOTRACE_DESTINATION", "store")
+    (found,) = json.loads(autotrace("traces", "--json").stdout)
+    assert found["status"] == "interrupted"
     assert [path.read_bytes() for path in (home / "journal").glob("*.journal")] == before
+    drained = autotrace("drain", "--json")
+    assert drained.exit_code == 1
+    assert "2 records wait for the destination otlp" in drained.stderr
+
+
+@pytest.mark.usefixtures("killed")
+def test_drain(autotrace: Command, home: Path) -> None:
+    """`autotrace drain` delivers what a killed program has left, once, and says how much."""
+    assert autotrace("drain").stdout == "store: 3 records delivered, 0 left\n"
+    assert not list((home / "journal").glob("*.journal"))
+    (found,) = json.loads(autotrace("drain", "--json").stdout)
+    assert found == {
+        "destination": "store",
+        "delivered": 0,
+        "left": 0,
+        "dropped": 0,
+        "rejected": 0,
+        "last_error": None,
+    }
+
+
+def test_drain_where_nothing_can_be_delivered(autotrace: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A destination that takes nothing is tried until the time is over; what is left is told, the exit status is 1."""
+    monkeypatch.setenv("AUTOTRACE_DESTINATION", "otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    subprocess.run([sys.executable, "-c", KILLED], timeout=60)
+    drained = autotrace("drain", "--timeout", "1s")
+    assert drained.exit_code == 1
+    assert "otlp: 0 records delivered" in drained.stdout
+    assert "autotrace: destination otlp" in drained.stderr
+    assert list((home / "journal").glob("*.journal"))
+    assert autotrace("drain", "--timeout", "soon").exit_code == 2
 
 
 @pytest.mark.usefixtures("killed")

@@ -223,6 +223,14 @@ def test_backlog_is_bounded():
     assert (list(backlog), backlog.dropped) == ([], 6)
 
 
+def test_starts_are_not_counted():
+    """A span that is lost counts once: its end does, its start does not."""
+    backlog = Backlog(records=1)
+    for kind in "SEFU":
+        backlog.append(f"0badc0de {kind} ".encode())
+    assert backlog.dropped == 2
+
+
 def test_put_back_keeps_the_order():
     """Lines that are put back stand before newer ones; the oldest give way when there is no room."""
     backlog = Backlog(records=3)

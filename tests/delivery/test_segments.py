@@ -86,6 +86,15 @@ def test_lost_newline(segment, drained):
     assert drained() == ([name for name in NAMES if name != "span 2"], 1)
 
 
+def test_lost_newline_behind_a_start(segment, drained):
+    """A record behind the start of a span that has ended, without a newline between them, is found."""
+    lines = segment.read_bytes().split(b"\n")
+    lines[5] = lines[5][:100] + lines[8]
+    del lines[8]
+    segment.write_bytes(b"\n".join(lines))
+    assert drained() == ([*NAMES[:2], "span 3", "span 2", *NAMES[4:]], 1)
+
+
 def test_binary_garbage_between(segment, drained):
     """Garbage with newlines in it is skipped; what stands before and after is delivered."""
     lines = segment.read_bytes().split(b"\n")
@@ -174,7 +183,7 @@ def test_strange_files_are_left_alone(segment, drained):
 
 
 def test_starts_of_ended_spans_are_not_parsed(segment, monkeypatch):
-    """Where start and end come together, the start's JSON and checksum are not even looked at."""
+    """Where start and end come together, the start's JSON is not even looked at."""
     lines = segment.read_bytes().split(b"\n")
     parsed = []
     loads = segments.orjson.loads

@@ -113,9 +113,12 @@ def test_columns(writer, query, path):
         "environment": "production",
         "service": "shop",
         "release": "1.2",
+        "target": None,
     }
     [(content,)] = query("SELECT content FROM payloads WHERE id = 1")
     assert payload.decode(content) == {
+        "name": "span 2",
+        "status": "unset",
         "kind": "client",
         "message": None,
         "scope": "autotrace.plugins.openai",
@@ -234,7 +237,7 @@ def test_newer_store(writer, path, query):
     """A store of a newer autotrace is refused and left as it is."""
     path.parent.mkdir()
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreTooNew, match="newer autotrace"):
@@ -308,7 +311,7 @@ def test_impossible_path(tmp_path):
 
 def test_locked_store_rolls_back(writer, path, query, monkeypatch):
     """While another program holds the store the writer gives up in the end, and works when it is free."""
-    monkeypatch.setattr("autotrace.store.writer.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("autotrace.store.opening.BUSY_TIMEOUT_S", 0.05)
     writer.write([record("E", 1)], {})
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

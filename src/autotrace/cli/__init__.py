@@ -16,6 +16,10 @@ from autotrace._version import __version__
 COMMANDS = {
     "run": ("autotrace.cli.run", "run"),
     "traces": ("autotrace.cli.traces", "traces"),
+    "prune": ("autotrace.cli.prune", "prune"),
+    "export": ("autotrace.cli.export", "export"),
+    "import": ("autotrace.cli.importing", "import_"),
+    "ship": ("autotrace.cli.ship", "ship"),
     "plugins": ("autotrace.cli.plugins", "plugins"),
     "drain": ("autotrace.cli.drain", "drain"),
     "doctor": ("autotrace.cli.doctor", "doctor"),

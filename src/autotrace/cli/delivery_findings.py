@@ -28,6 +28,8 @@ class DestinationState:
         failures: How often in a row it has refused, in the process where that is most.
         last_delivery: When it last took any, in nanoseconds since 1970; None: not known.
         last_error: What it last said when it refused, in the process that wrote last.
+        dropped: Records lost to it, for the journal had reached its bounds.
+        rejected: Records that it has refused for good.
     """
 
     name: str
@@ -37,6 +39,8 @@ class DestinationState:
     failures: int
     last_delivery: int | None
     last_error: str | None
+    dropped: int = 0
+    rejected: int = 0
 
 
 def destination_states(queues: Sequence[Queue], processes: Sequence[ProcessHealth]) -> list[DestinationState]:
@@ -64,6 +68,8 @@ def _state(queue: Queue, told: Sequence[DestinationHealth]) -> DestinationState:
         max((one.failures for one in told), default=0),
         max(deliveries, default=None),
         errors[0] if errors else None,
+        sum(one.dropped for one in told),
+        sum(one.rejected for one in told),
     )
 
 
@@ -92,7 +98,7 @@ def delivery_findings(
                 "note",
                 f"destination {state.name}",
                 f"{state.queued_records:,} records of ended processes wait in the journal",
-                "The next traced process delivers them, and so does `autotrace traces`.",
+                "The next traced process delivers them, and so does `autotrace drain`.",
             )
     for file, reason in unreadable.items():
         yield Finding("note", f"file {file}", f"it cannot be read: {reason}", "Delete it.")
@@ -127,6 +133,20 @@ def _process_findings(process: ProcessHealth, level: Level, mended: AbstractSet[
             "Look at the disk: a full one cuts lines short.",
         )
     for one in process.destinations:
+        if one.dropped:
+            yield Finding(
+                level,
+                about,
+                f"destination {one.name} has lost {one.dropped:,} records: the journal had reached its bounds",
+                "See that the destination takes records, or raise journal_size and journal_age.",
+            )
+        if one.rejected:
+            yield Finding(
+                level,
+                about,
+                f"destination {one.name} has refused {one.rejected:,} records for good",
+                "The program's log says why, once.",
+            )
         if one.failures and one.name in mended:
             yield Finding(
                 "note",

@@ -76,11 +76,12 @@ def _counts(points: list[dict[str, Any]]) -> str:
 
 
 def _destinations(out: Console, found: Examination) -> None:
-    table = _table("DESTINATION", "WAITING", "DELIVERED", "LAST DELIVERY", "LAST ERROR")
+    table = _table("DESTINATION", "WAITING", "DELIVERED", "LOST", "REFUSED", "LAST DELIVERY", "LAST ERROR")
     for state in found.destinations:
         waiting = f"{state.queued_records:,} records, {_size(state.queued_bytes)}" if state.queued_bytes else "nothing"
         last = "-" if state.last_delivery is None else local_time(state.last_delivery)
-        _row(table, state.name, waiting, f"{state.delivered:,}", last, first_line(state.last_error))
+        counts = (f"{count:,}" for count in (state.delivered, state.dropped, state.rejected))
+        _row(table, state.name, waiting, *counts, last, first_line(state.last_error))
     _print(out, table)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from autotrace import activation
+from autotrace import activation, setting_values
 from autotrace.delivery.outlets import Outlet
 from autotrace.delivery.pipeline import drainer_of
 from autotrace.delivery.queue import Queue, queues, strangers
 
-from .figures import seconds
+from .figures import setting
 from .store import find_local, settings, shown_log
 from .terminal import print_json, warn
 
@@ -20,7 +20,7 @@ from .terminal import print_json, warn
     metavar="TIME",
     default="60s",
     show_default=True,
-    callback=seconds,
+    callback=setting(setting_values.duration),
     help="How long destinations that take nothing are tried again: 30s, 5m, 1h.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object (docs/cli.md says what is in it).")

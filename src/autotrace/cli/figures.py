@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import Any, TypeVar
 
 import click
 
-from autotrace import setting_values
 from autotrace.store.spans import moment
 
 from .terminal import visible
+
+T = TypeVar("T")
 
 _SPAN = re.compile(r"([0-9]+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -58,22 +61,6 @@ def local_time(time_ns: int) -> str:
         return "?"
 
 
-def seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Reads a time such as `90s`, `15m`, `30d` for click."""
-    try:
-        return None if value is None else setting_values.duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
-
-
-def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """Reads a size such as `500MB`, `5GiB` for click."""
-    try:
-        return None if value is None else setting_values.size(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
-
-
 def when(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     """A point in time, in nanoseconds since 1970.
 
@@ -99,3 +86,23 @@ def when(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
         problem = f"{visible(value)!r} is neither a time like 2026-11-23T14:00 nor a span like 15m, 2h or 7d"
         raise click.BadParameter(problem, ctx, param) from None
     return (found - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1) * 1000
+
+
+def size(count: int) -> str:
+    """Bytes as `0 B`, `512 B`, `4.1 MB`, `5.0 GB`."""
+    if count < 1000:
+        return f"{count} B"
+    power = next((power for power in (1, 2, 3) if count < 999.95 * 1000**power), 4)
+    return f"{count / 1000**power:.1f} {'kMGT'[power - 1]}B"
+
+
+def setting(read: Callable[[Any], T]) -> Callable[[click.Context, click.Parameter, Any], T | None]:
+    """An option's callback that reads a value as the setting of its kind is read."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> T | None:
+        try:
+            return None if value is None else read(value)
+        except ValueError as error:
+            raise click.BadParameter(visible(error), ctx, param) from None
+
+    return callback

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from autotrace import config
@@ -98,10 +99,9 @@ def adopt_orphans(found: config.Config) -> None:
     if not folder.is_dir():
         return
     try:
-        from autotrace.delivery.destinations.sqlite import StoreDestination
-        from autotrace.delivery.drain import Drainer
+        from autotrace.delivery.pipeline import drainer_of
 
-        drainer = Drainer(folder, [StoreDestination(found.home / "traces.db")])
+        drainer = drainer_of(replace(found, destination=("store",)))
         try:
             if not drainer.adopt(timeout_s=ADOPT_S):
                 warn("what ended processes have left could not all be delivered; it stays in the journal")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from autotrace.store import messages, prices
+from autotrace.store.feedback import Feedback
 from autotrace.store.reader import Trace
 from autotrace.store.spans import Payload, Span, exception
 from autotrace.store.traces import TraceSummary, in_tree_order
@@ -18,6 +19,8 @@ from .terminal import console, first_line, visible
 _STYLES = {"ok": "green", "error": "bold red", "running": "cyan"}
 
 _TITLES = ("TIME", "ID", "NAME", "STATUS", "DURATION", "TOKENS", "COST")
+#: A column more, where any trace has some, and how many characters of it are shown.
+_FEEDBACK, _LONGEST_FEEDBACK = "FEEDBACK", 24
 _NAME, _RIGHT = 2, (4, 5, 6)
 _GAP = "  "
 
@@ -34,7 +37,12 @@ def print_table(traces: Sequence[TraceSummary]) -> None:
     """One line a trace; in a narrow terminal the query has a line of its own."""
     out = console()
     rows = [_row(trace) for trace in traces]
-    head = [Text(title, style="bold") for title in _TITLES]
+    titles: tuple[str, ...] = _TITLES
+    if any(trace.feedback for trace in traces):
+        titles += (_FEEDBACK,)
+        for cells, trace in zip(rows, traces, strict=True):
+            cells.append(_latest_feedback(trace))
+    head = [Text(title, style="bold") for title in titles]
     queries = [Text("QUERY", style="bold"), *(Text(first_line(trace.request)) for trace in traces)]
     widths = [max(cell.cell_len for cell in column) for column in zip(head, *rows, strict=True)]
     # Only name and query give way: what the other columns leave is theirs.
@@ -73,6 +81,17 @@ def _row(trace: TraceSummary) -> list[Text]:
         Text(tokens(trace.input_tokens, trace.output_tokens)),
         Text(money(trace.cost_usd)),
     ]
+
+
+def _latest_feedback(trace: TraceSummary) -> Text:
+    if not trace.feedback:
+        return Text("")
+    last = trace.feedback[-1]
+    text = Text(first_line(f"{last.name}={messages.value_text(last.value)}"))
+    text.truncate(_LONGEST_FEEDBACK, overflow="ellipsis")
+    if len(trace.feedback) > 1:
+        text.append(f" +{len(trace.feedback) - 1}")
+    return text
 
 
 def print_trace(trace: Trace) -> None:
@@ -118,6 +137,20 @@ def _heading(trace: TraceSummary) -> Iterable[Text]:
     known = [f"{first_line(key)}={first_line(value)}" for key, value in labels if value is not None]
     if known:
         yield Text("  ".join(known), style="dim")
+    for each in trace.feedback:
+        yield _feedback_line(each)
+
+
+def _feedback_line(each: Feedback) -> Text:
+    line = Text.assemble(
+        (f"{first_line(each.type)} ", "cyan"), first_line(f"{each.name}={messages.value_text(each.value)}")
+    )
+    giver = " ".join(first_line(word) for word in (each.source_type, each.source) if word)
+    of = f" on span {first_line(each.span_id)}" if each.span_id else ""
+    line.append(f"  {giver}{of}  {local_time(each.time_ns)}", style="dim")
+    if each.comment:
+        line.append(f"  {first_line(each.comment)}")
+    return line
 
 
 def _branches(depths: Sequence[int]) -> list[str]:

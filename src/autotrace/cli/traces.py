@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .figures import when
 from .store import NEXT_STEP, opened_store
 from .terminal import Failure, print_json
 
+if TYPE_CHECKING:
+    from autotrace.store.reader import Reader
+
 #: Characters of a trace id that are asked for at least, and shown in the table.
 SHORTEST_ID, SHORT_ID = 4, 8
+_NONE = 'no trace begins with {!r}: "autotrace traces" lists them'
 
 
 @click.group(invoke_without_command=True)
@@ -23,19 +29,32 @@ SHORTEST_ID, SHORT_ID = 4, 8
 )
 @click.option("--errors", is_flag=True, help="Only traces in which something failed.")
 @click.option("--session", help="Only traces of this session.")
+@click.option("--search", metavar="WORDS", help="Only traces in which all these words were said.")
 @click.pass_context
-def traces(ctx: click.Context, as_json: bool, limit: int, since: int | None, errors: bool, session: str | None) -> None:
+def traces(
+    ctx: click.Context,
+    as_json: bool,
+    limit: int,
+    since: int | None,
+    errors: bool,
+    session: str | None,
+    search: str | None,
+) -> None:
     """List traces, newest first."""
     if ctx.invoked_subcommand is not None:
         return
     with opened_store() as (reader, config):
-        found = [] if reader is None else reader.traces(limit, since, errors, session)
+        found = [] if reader is None else reader.traces(limit, since, errors, session, search)
         if as_json:
             print_json([trace.as_json() for trace in found])
         elif reader is None:
             click.echo(NEXT_STEP.format(home=config.home))
         elif not found:
-            click.echo("No trace fits." if since or errors or session else NEXT_STEP.format(home=config.home))
+            click.echo(
+                "No trace fits."
+                if since or errors or session or search is not None
+                else NEXT_STEP.format(home=config.home)
+            )
         else:
             from .trace_view import print_table
 
@@ -54,17 +73,28 @@ def show(ctx: click.Context, trace_id: str, as_json: bool) -> None:
     with opened_store() as (reader, config):
         if reader is None:
             raise Failure(NEXT_STEP.format(home=config.home))
-        if len(trace_id) < SHORTEST_ID:
-            raise Failure(f"{trace_id!r} is too short: give at least {SHORTEST_ID} characters of the id")
-        matches = reader.matches(trace_id)
-        if len(matches) > 1:
-            raise Failure(f"several traces begin with {trace_id}: {', '.join(matches[:5])}{', …' * (len(matches) > 5)}")
-        found = reader.trace(matches[0]) if matches else None
+        found = reader.trace(one(reader, trace_id))
         if found is None:
-            raise Failure(f'no trace begins with {trace_id!r}: "autotrace traces" lists them')
+            raise Failure(_NONE.format(trace_id))
         if as_json or (ctx.parent is not None and ctx.parent.params.get("as_json")):
             print_json(found.as_json())
         else:
             from .trace_view import print_trace
 
             print_trace(found)
+
+
+def one(reader: Reader, trace_id: str) -> str:
+    """The whole id of the one trace whose id begins so.
+
+    Raises:
+        Failure: There is none, or several.
+    """
+    if len(trace_id) < SHORTEST_ID:
+        raise Failure(f"{trace_id!r} is too short: give at least {SHORTEST_ID} characters of the id")
+    matches = reader.matches(trace_id)
+    if len(matches) > 1:
+        raise Failure(f"several traces begin with {trace_id}: {', '.join(matches[:5])}{', …' * (len(matches) > 5)}")
+    if not matches:
+        raise Failure(_NONE.format(trace_id))
+    return matches[0]

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+#: Where a line's kind stands, and the kind whose loss is not counted: the start of a span, for its end is.
+_KIND, _START = 9, ord("S")
 RECORDS = 10_000
 BYTES = 64 * 1024 * 1024
 
 
 class Backlog:
-    """A queue of lines; when it is full the oldest are dropped and counted."""
+    """A queue of lines; when it is full the oldest are dropped.
+
+    Attributes:
+        dropped: How many records were lost; the start of a span is not counted, its end is.
+    """
 
     def __init__(self, records: int = RECORDS, bytes_: int = BYTES) -> None:
         self.dropped = 0
@@ -30,8 +36,7 @@ class Backlog:
         self._lines.append(line)
         self._bytes += len(line)
         while len(self._lines) > self._records_limit or self._bytes > self._bytes_limit:
-            self.take_first()
-            self.dropped += 1
+            self._drop(self.take_first())
 
     def take_first(self) -> bytes:
         """Takes the oldest line."""
@@ -50,7 +55,10 @@ class Backlog:
         """Puts lines that were taken back to where they were, as far as there is room."""
         for line in reversed(lines):
             if len(self._lines) >= self._records_limit or self._bytes + len(line) > self._bytes_limit:
-                self.dropped += 1
+                self._drop(line)
             else:
                 self._lines.appendleft(line)
                 self._bytes += len(line)
+
+    def _drop(self, line: bytes) -> None:
+        self.dropped += len(line) <= _KIND or line[_KIND] != _START

@@ -66,6 +66,13 @@ class Gatherer:
         #: Traces whose roots have ended: what comes of them now need not wait.
         self._over: OrderedDict[tuple[str, str], None] = OrderedDict()
 
+    def keeps(self, trace_id: str) -> bool:
+        """Takes note that a trace is kept from now on; False where that is known."""
+        is_new = self._fates.get(trace_id) is not True
+        self._fates[trace_id] = True
+        _forget(self._fates)
+        return is_new
+
     def anew(self) -> Gatherer:
         """One like it that holds nothing."""
         return Gatherer(self._sampler, self._limit)
@@ -172,6 +179,7 @@ class Gatherer:
             for item in held.items:
                 item.parcel.undecided -= 1
             held.is_kept = True  # no longer undecided
+        self._size -= held.size
         self._fates[held.trace_id] = is_kept
         _forget(self._fates)
         self._ready.append((held, is_kept))
@@ -187,7 +195,6 @@ class Gatherer:
             if kept is not is_kept or held.source != first.source or is_full:
                 break
             self._ready.popleft()
-            self._size -= held.size
             size += held.size
             items += held.items
         return Load(items, first.resource, not is_kept)

@@ -90,7 +90,13 @@ class Holding:
     def is_settled(self, name: str, offset: int) -> bool:
         """Whether a destination has all up to there, but what waits for the rest of its trace."""
         progress = self.progress.get(name)
-        return progress is None or progress.settled >= offset
+        if progress is None or progress.settled >= offset:
+            return True
+        if progress.settled < progress.read:
+            return False
+        # Of a file that is gone nothing more will come; and a line that a full disk has cut short stands at the end
+        # until the next one is written.
+        return self.segment.is_lost() or not self.segment.has_lines(progress.read, offset)
 
     def is_taken(self, is_last: bool) -> bool:
         """Whether every destination of this process has all of it, for good."""
@@ -101,6 +107,10 @@ class Holding:
         """Records that a destination loses when the file goes: those that have not been read for it."""
         progress = self.progress[name]
         return self.segment.counted(progress.read) if progress.read < self.limit else 0
+
+    def lost_by(self, stranger: str) -> int:
+        """Records that a destination loses with the file that is not known here."""
+        return self.segment.counted(self._cursors[stranger])
 
     def orphan(self) -> None:
         """Takes note that the file is gone: what has been read of it cannot be read again."""

@@ -25,7 +25,7 @@ from autotrace.store.home import make_folder, make_home
 from .backlog import Backlog
 from .encoding import dumps
 from .segment_file import SegmentFile
-from .segments import FORMAT, SegmentName, checksum
+from .segments import FORMAT, SegmentName, line_of
 
 logger = logging.getLogger("autotrace")
 
@@ -108,7 +108,7 @@ class Journal:
             body: The span's JSON.
         """
         process = self._current()
-        line = _line(f"S {key} ", body)
+        line = line_of(f"S {key} ", body)
         if len(process.open) >= OPEN_STARTS:
             process.open.popitem(last=False)
         process.open[key] = line
@@ -118,11 +118,11 @@ class Journal:
         """Appends an ended span; the arguments are those of `start`."""
         process = self._current()
         process.open.pop(key, None)
-        self._append(process, _line(f"E {key} ", body))
+        self._append(process, line_of(f"E {key} ", body))
 
     def note(self, kind: str, key: str, body: bytes) -> None:
         """Appends feedback (kind `F`) or an update of a trace (`U`); the other arguments are those of `start`."""
-        self._append(self._current(), _line(f"{kind} {key} ", body))
+        self._append(self._current(), line_of(f"{kind} {key} ", body))
 
     def is_open(self, key: str) -> bool:
         """Whether a local root span has started and not ended."""
@@ -318,12 +318,7 @@ class Journal:
         }
         if self._destinations is not None:
             header["destinations"] = list(self._destinations)
-        return _line("H - - ", dumps(header))
-
-
-def _line(head: str, body: bytes) -> bytes:
-    rest = head.encode() + body
-    return b"%08x %b\n" % (checksum(rest), rest)
+        return line_of("H - - ", dumps(header))
 
 
 #: Every journal of this process: what a fork and the drainer of its folder must know.

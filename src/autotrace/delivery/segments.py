@@ -1,7 +1,7 @@
 """Reads the journal's segments: names, lines, checksums, and the way back into step after damage.
 
 A line is `<crc32 of the rest, 8 hex> <kind> <trace id> <span id> <json>`. Kind and ids stand at fixed places,
-so that a start whose end is known can be skipped unread. A torn or damaged line costs itself alone.
+so that the JSON of a start whose end is known need not be read. A torn or damaged line costs itself alone.
 """
 
 from __future__ import annotations
@@ -183,6 +183,10 @@ class Segment:
         data = self._lines(offset, limit, final)
         return parse(data, offset) if data else None
 
+    def has_lines(self, offset: int, limit: int) -> bool:
+        """Whether a complete line begins at `offset` and ends before `limit`."""
+        return bool(self._lines(offset, limit, False))
+
     def counted(self, offset: int) -> int:
         """Records from `offset` on whose loss is to be counted: all but the starts of spans."""
         found, end = 0, self.size()
@@ -249,7 +253,8 @@ def parse(data: bytes, offset: int) -> Batch:
     records, damaged = [], 0
     for line, record in zip(lines, ends, strict=True):
         if record is None:
-            if line[_IDS:_BODY] in ended and line[_KIND] == _START:
+            # A start that is not what was written may have another record behind it, without a newline between them.
+            if line[_IDS:_BODY] in ended and line[_KIND] == _START and _is_intact(line):
                 continue
             record = _record(line)
         if record is not None:
@@ -258,6 +263,17 @@ def parse(data: bytes, offset: int) -> Batch:
             damaged += 1
             records += _rescued(line)
     return Batch(records, offset + len(data), damaged)
+
+
+def line_of(head: str, body: bytes) -> bytes:
+    """A whole line.
+
+    Args:
+        head: Kind and ids, each with a space behind it.
+        body: JSON without a newline.
+    """
+    rest = head.encode() + body
+    return b"%08x %b\n" % (checksum(rest), rest)
 
 
 def checksum(data: bytes) -> int:

@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 
 from . import health
-from .destinations import Destination
+from .destinations import Destination, Record
 from .encoding import dumps
 from .gathering import Gatherer
 from .holdings import Holding
@@ -22,6 +22,7 @@ from .outlets import Outlet
 from .parcels import COUNTED, Item, Load, Parcel
 from .sampling import Sampler
 from .segments import Segment, SegmentName, parse, segment_names
+from .spares import Spares
 
 logger = logging.getLogger("autotrace")
 
@@ -77,6 +78,7 @@ class Shipping:
         self._limits = limits
         many = len(self.outlets) > 1
         self._lanes = [Lane(outlet, _gatherer(outlet, sampler), ring if many else None) for outlet in self.outlets]
+        self._spares = Spares(folder) if sampler is not None else None
         self._names = [outlet.name for outlet in self.outlets]
         self._own: dict[SegmentName, Holding] = {}
         self._orphans: dict[SegmentName, Holding] = {}
@@ -295,6 +297,8 @@ class Shipping:
             if not self._read(lane, now):
                 return False
             load = lane.next_load(now, is_last_call)
+        if load.is_counted_only and self._spares is not None:
+            self._spares.add([item.record for item in load.items], load.resource)
         lane.send(load)
         return True
 
@@ -310,9 +314,20 @@ class Shipping:
                 self._say(holding.name, f"is damaged: {damaged} lines were skipped (said once)")
             if found is not None:
                 parcel, records = found
+                self._bring_back(lane, records)
                 lane.take(parcel, records, holding.name.process, holding.resource, now)
                 return True
         return False
+
+    def _bring_back(self, lane: Lane, records: Sequence[Record]) -> None:
+        """Has what sampling left out delivered after all, where feedback on it comes."""
+        if self._spares is None or lane.gatherer is None:
+            return
+        for record in records:
+            if record.kind == "F" and lane.gatherer.keeps(record.trace_id):
+                for spare, resource in self._spares.find(record.trace_id):
+                    parcel = Parcel(0, 0, spare)
+                    lane.push(Load([Item(one, parcel) for one in spare], resource))
 
     def _collect(self) -> None:
         for lane in self._lanes:
@@ -377,6 +392,13 @@ class Shipping:
         for outlet in self.outlets:
             if outlet.name in holding.progress:
                 outlet.lost(holding.lost(outlet.name))
+        for stranger in holding.strangers:
+            logger.error(
+                "%s spans for the destination %s, which the settings here do not name, are lost: the journal has"
+                " reached its bounds (journal_size, journal_age)",
+                f"{holding.lost_by(stranger):,}",
+                stranger,
+            )
         holding.orphan()
         holding.delete()
         holding.close()
@@ -402,6 +424,8 @@ class Shipping:
                     path.unlink()
         except OSError:
             pass
+        if self._spares is not None:
+            self._spares.sweep()
         health.sweep(self.folder)
 
     def _say(self, name: SegmentName, problem: str) -> None:

@@ -199,7 +199,8 @@ class RecordedSpan(trace.Span):
     def end(self, end_time: int | None = None) -> None:
         """Ends it; once."""
         if self.end_time is None:
-            self.end_time = end_time if end_time is not None else self.tracer.clock()
+            # The clock may have been set back meanwhile.
+            self.end_time = end_time if end_time is not None else max(self.tracer.clock(), self.start_time)
             self.tracer.sink.ended(self)
 
 

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import heapq
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import Any
-from urllib.parse import quote
 
-from autotrace.errors import StoreCorrupt, StoreError, StoreTooNew
-
-from . import prices, schema
+from . import prices, search
+from .feedback import COLUMNS as FEEDBACK
+from .feedback import Feedback, Said, body_of
+from .journalled import COLUMNS as JOURNALLED
+from .journalled import Entry, Group, grouped, span_entry
+from .shipped import digest
 from .spans import COLUMNS, Payload, Span
-from .traces import TraceSummary, summarise
+from .traces import PayloadOf, TraceSummary, summarise
+from .view import View
 
-_BUSY_S = 30.0
+#: Spans that are looked at at once where a whole store is read.
+_PAGE = 500
+_IN_ORDER = "SELECT start_ns, trace_id FROM spans WHERE (start_ns, trace_id) > (?, ?) ORDER BY 1, 2 LIMIT ?"
+_ENTRIES = f"SELECT {JOURNALLED}, content FROM spans LEFT JOIN payloads USING (id) WHERE trace_id = ? ORDER BY id"  # noqa: S608
+_SPANS_OF_SESSION = "SELECT trace_id FROM spans WHERE session = ?"
+#: What was said of a trace last counts.
+_OF_SESSION = f"""
+    {_SPANS_OF_SESSION} AND trace_id NOT IN (SELECT trace_id FROM updates WHERE session IS NOT NULL)
+    UNION SELECT trace_id FROM updates AS said WHERE session = ? AND NOT EXISTS (
+        SELECT 1 FROM updates AS later WHERE later.trace_id = said.trace_id AND later.session IS NOT NULL
+        AND later.time_ns > said.time_ns
+    )
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Trace:
         return {**self.summary.as_json(), "spans": spans}
 
 
-class Reader:
+class Reader(View):
     """A read-only view of one store. Use it as a context manager, in one thread.
 
     Args:
@@ -54,20 +65,13 @@ class Reader:
         StoreError: It cannot be opened at all.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.notes: list[str] = []
-        with self._translated():
-            self._connection, self._empty = self._open()
-
-    @property
-    def schema_version(self) -> int:
-        """How many migrations the store has been through."""
-        with self._translated():
-            return schema.version(self._connection)
-
     def traces(
-        self, limit: int = 20, since_ns: int | None = None, errors: bool = False, session: str | None = None
+        self,
+        limit: int = 20,
+        since_ns: int | None = None,
+        errors: bool = False,
+        session: str | None = None,
+        search: str | None = None,
     ) -> list[TraceSummary]:
         """The newest traces, newest first.
 
@@ -75,11 +79,56 @@ class Reader:
             limit: At most so many.
             since_ns: Only those that began at this time (ns since 1970) or later.
             errors: Only those with a span that failed.
-            session: Only those with a span of this session.
+            session: Only those of this session.
+            search: Only those that all these words occur in, as in `search`.
+
+        Raises:
+            StoreError: `search` is given, and this SQLite has no full-text search.
         """
         with self._snapshot():
-            found = self._newest(limit, since_ns, errors, session)
-            return [summarise(self._spans(trace_id), self._payload) for trace_id in found]
+            if search is None:
+                found = self._newest(limit, since_ns, errors, session)
+            else:
+                found = self._found(search, limit, since_ns, errors, session)
+            return [self._summary(trace_id, self._spans(trace_id), self._payload) for trace_id in found]
+
+    def search(self, text: str, limit: int = 20) -> list[str]:
+        """Ids of the newest traces that speak of all these words, newest first.
+
+        Found is what was asked and answered, what tools were given and gave, and error messages; capitals and accents
+        do not matter. The words stand in one trace, not necessarily together. `word*` is all that begins so; all else
+        is taken as words. "Newest" goes by when a trace was stored.
+
+        Raises:
+            StoreError: This SQLite has no full-text search.
+        """
+        with self._snapshot():
+            return self._found(text, limit, None, False, None)
+
+    def feedback(self, trace_id: str) -> list[Feedback]:
+        """Feedback on a trace and its spans, earliest first."""
+        with self._snapshot():
+            return self._feedback(trace_id)
+
+    def trace_ids(self, since_ns: int | None = None) -> Iterator[str]:
+        """Ids of all traces that began then (ns since 1970) or later, by the start of their first span.
+
+        Read a few at a time: what is written meanwhile may be among them.
+        """
+        place: tuple[Any, ...] = (-(2**63) if since_ns is None else since_ns, "")
+        while True:
+            with self._snapshot():
+                rows = list(self._rows(_IN_ORDER, (*place, _PAGE)))
+                found = [trace_id for start, trace_id in rows if start == self._first_start(trace_id)]
+            yield from dict.fromkeys(found)
+            if len(rows) < _PAGE:
+                return
+            place = rows[-1]
+
+    def records(self, trace_id: str) -> list[Group]:
+        """All of a trace as it was journalled, by process; empty when there is none of this id."""
+        with self._snapshot():
+            return grouped(self._entries(trace_id), trace_id, self._feedback(trace_id), self._updates(trace_id))
 
     def matches(self, prefix: str, limit: int = 6) -> list[str]:
         """Trace ids that begin with `prefix` (hexadecimal, any case), in order, at most `limit`."""
@@ -100,81 +149,25 @@ class Reader:
             if not spans:
                 return None
             payloads = {span.id: self._payload(span) for span in spans}
-            return Trace(summarise(spans, lambda span: payloads[span.id]), tuple(spans), payloads)
+            return Trace(self._summary(trace_id, spans, lambda span: payloads[span.id]), tuple(spans), payloads)
 
-    def close(self) -> None:
-        """Frees the file."""
-        self._connection.close()
+    def state(self, trace_id: str) -> bytes:
+        """What changes when anything is added to a trace."""
+        with self._snapshot():
+            spans = self._rows("SELECT span_id, status FROM spans WHERE trace_id = ? ORDER BY 1", (trace_id,))
+            return digest(
+                [
+                    *spans,
+                    *((each.id, each.time_ns) for each in self._feedback(trace_id)),
+                    *((update,) for update in self._updates(trace_id)),
+                ]
+            )
 
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _open(self) -> tuple[sqlite3.Connection, bool]:
-        """A connection, and whether the store is new and still without tables."""
-        try:
-            return self._connected("mode=ro")
-        except sqlite3.OperationalError:
-            # A log can only be read where its index file can be made. In a folder that nobody may write to,
-            # nobody changes the store either, so SQLite may be told to do without.
-            if not self.path.is_file():
-                raise
-            connection, empty = self._connected("mode=ro&immutable=1")
-            log = self.path.with_name(self.path.name + "-wal")
-            if log.exists() and log.stat().st_size:
-                self.notes.append(f"the newest traces are missing: {log} cannot be read in a read-only folder")
-            return connection, empty
-
-    def _connected(self, mode: str) -> tuple[sqlite3.Connection, bool]:
-        connection = sqlite3.connect(
-            f"file:{quote(str(self.path.absolute()))}?{mode}", uri=True, timeout=_BUSY_S, isolation_level=None
-        )
-        try:
-            connection.text_factory = lambda value: value.decode("utf-8", "replace")
-            version = schema.version(connection)
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if version > schema.VERSION:
-                raise StoreTooNew(
-                    f"{self.path} was written by a newer autotrace (schema {version};"
-                    f" this one knows {schema.VERSION}): upgrade autotrace-ai"
-                )
-            if tables and (version < 1 or not tables >= {"spans", "payloads"}):
-                raise StoreCorrupt(f"{self.path} is a database, but not one of autotrace's")
-        except BaseException:
-            connection.close()
-            raise
-        return connection, not tables
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turns SQLite's errors into ours."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise schema.store_error(error, self.path) from error
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be read: {error}") from error
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        """Everything read within belongs to one moment."""
-        with self._translated():
-            self._connection.execute("BEGIN")
-            try:
-                yield
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("COMMIT")
-
-    def _rows(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        if self._empty:
-            return
-        with closing(self._connection.execute(query, values)) as cursor:
-            yield from cursor
+    def is_shipped(self, destination: str, trace_id: str, state: bytes) -> bool:
+        """Whether a destination has the trace as it is (`state`)."""
+        sql = "SELECT 1 FROM shipped WHERE destination = ? AND trace_id = ? AND content = ?"
+        with self._snapshot():
+            return self._has_said and any(True for _ in self._rows(sql, (destination, trace_id, state)))
 
     def _spans(self, trace_id: str) -> list[Span]:
         rows = self._rows(f"SELECT {COLUMNS} FROM spans WHERE trace_id = ?", (trace_id,))  # noqa: S608
@@ -187,6 +180,54 @@ class Reader:
             except ValueError as error:
                 self.notes.append(f"span {span.span_id}: {error}")
         return Payload()
+
+    def _summary(self, trace_id: str, spans: Sequence[Span], payload_of: PayloadOf) -> TraceSummary:
+        said = Said.of(body_of(content) for content in self._updates(trace_id))
+        return summarise(spans, payload_of, said, self._feedback(trace_id))
+
+    def _feedback(self, trace_id: str) -> list[Feedback]:
+        sql = f"SELECT {FEEDBACK} FROM feedback WHERE trace_id = ? ORDER BY time_ns, id"  # noqa: S608
+        return [Feedback.from_row(row) for row in self._rows(sql, (trace_id,))] if self._has_said else []
+
+    def _updates(self, trace_id: str) -> list[str]:
+        sql = "SELECT content FROM updates WHERE trace_id = ? ORDER BY time_ns, content"
+        return [row[0] for row in self._rows(sql, (trace_id,))] if self._has_said else []
+
+    def _entries(self, trace_id: str) -> Iterator[tuple[Entry, dict[str, Any]]]:
+        for row in self._rows(_ENTRIES, (trace_id,)):
+            try:
+                yield span_entry(row[:-1], row[-1] or b"")
+            except ValueError as error:
+                self.notes.append(f"span {row[2]}: {error}")
+
+    def _first_start(self, trace_id: str) -> int:
+        return int(next(self._rows("SELECT min(start_ns) FROM spans WHERE trace_id = ?", (trace_id,)))[0])
+
+    def _found(self, text: str, limit: int, since_ns: int | None, errors: bool, session: str | None) -> list[str]:
+        """Ids of the traces stored last that speak of these words, newest first."""
+        if not self._has_said:
+            if not self._empty:
+                self.notes.append(f"{self.path} is an older autotrace's and has no index yet: run autotrace prune")
+            return []
+        best: dict[str, int] = {}
+        for span in search.matches(self._connection, text):
+            row = next(self._rows("SELECT trace_id FROM spans WHERE id = ?", (span,)), None)
+            if row is None or row[0] in best:
+                continue
+            began = self._began(row[0])
+            if (since_ns is None or began >= since_ns) and self._fits(row[0], errors, session):
+                best[row[0]] = began
+                if len(best) == limit:
+                    break
+        left = search.unfilled(self._connection)
+        if left:
+            self.notes.append(f"{left} spans cannot be found by their words yet: run autotrace prune")
+        return sorted(best, key=lambda trace_id: (best[trace_id], trace_id), reverse=True)
+
+    def _fits(self, trace_id: str, errors: bool, session: str | None) -> bool:
+        if not errors and session is None:
+            return True
+        return any(True for _ in self._backwards(None, errors, session, trace_id))
 
     def _newest(self, limit: int, since_ns: int | None, errors: bool, session: str | None) -> list[str]:
         """Ids of the newest traces that fit.
@@ -210,15 +251,20 @@ class Reader:
                 heapq.heappop(best)
         return [trace_id for _, trace_id in sorted(best, reverse=True)]
 
-    def _backwards(self, since_ns: int | None, errors: bool, session: str | None) -> Iterator[tuple[str, int]]:
+    def _backwards(
+        self, since_ns: int | None, errors: bool, session: str | None, trace_id: str | None = None
+    ) -> Iterator[tuple[str, int]]:
         """Trace id and start of all spans of the traces that fit, latest start first."""
         conditions, values = ["1"], list[Any]()
+        if trace_id is not None:
+            conditions.append("trace_id = ?")
+            values.append(trace_id)
         if since_ns is not None:
             conditions.append("start_ns >= ?")
             values.append(since_ns)
         if session is not None:
-            conditions.append("trace_id IN (SELECT trace_id FROM spans WHERE session = ?)")
-            values.append(session)
+            conditions.append(f"trace_id IN ({_OF_SESSION if self._has_said else _SPANS_OF_SESSION})")
+            values += [session] * (2 if self._has_said else 1)
         if errors:
             conditions.append("trace_id IN (SELECT trace_id FROM spans WHERE status = 'error')")
         query = f"SELECT trace_id, start_ns FROM spans WHERE {' AND '.join(conditions)} ORDER BY start_ns DESC"  # noqa: S608

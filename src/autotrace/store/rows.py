@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from . import payload
+from .texts import texts
 
 if TYPE_CHECKING:
     from .writer import Record
@@ -40,6 +41,7 @@ COLUMNS = (
     "environment",
     "service",
     "release",
+    "target",
 )
 
 PLUGIN_SCOPE = "autotrace.plugins."
@@ -47,11 +49,12 @@ _RANK = {"S": 0, "I": 1, "E": 2}
 
 
 class Row(NamedTuple):
-    """One span: the values of `COLUMNS`, and the payload's bytes."""
+    """One span: the values of `COLUMNS`, the payload's bytes, and what can be searched (nothing while it runs)."""
 
     status: str
     values: tuple[Any, ...]
     payload: bytes
+    texts: list[str]
 
 
 class Sink:
@@ -119,8 +122,11 @@ class Sink:
             _text(get("session.id")),
             _text(get("user.id")),
             *self._columns,
+            target(attributes),
         )
         content = {
+            "name": body["name"],
+            "status": body["status"],
             "kind": body["kind"],
             "message": body["message"],
             "scope": body["scope"],
@@ -130,7 +136,13 @@ class Sink:
             "links": body["links"],
             "resource": self._json,
         }
-        return Row(status, values, payload.encode(content))
+        return Row(status, values, payload.encode(content), [] if status == "running" else texts(body))
+
+
+def target(attributes: Mapping[str, Any]) -> str | None:
+    """The name of the tool, agent or workflow that a span is a call of."""
+    get = attributes.get
+    return _text(get("gen_ai.tool.name") or get("gen_ai.agent.name") or get("gen_ai.workflow.name"))
 
 
 def _status(kind: str, status: str, outcome: object) -> str:

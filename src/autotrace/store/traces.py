@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from . import messages, prices
+from .feedback import Feedback, Said
 from .spans import Payload, Span, utc
 
 PayloadOf = Callable[[Span], Payload]
@@ -41,6 +42,7 @@ class TraceSummary:
     user: str | None
     environment: str | None
     tags: dict[str, Any]
+    feedback: tuple[Feedback, ...]
     request: str | None
     response: str | None
     error: dict[str, str | None] | None
@@ -49,11 +51,10 @@ class TraceSummary:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `autotrace traces --json` prints: every key is always there."""
-        return {
-            "start_time" if name == "start_ns" else name: utc(self.start_ns)
-            if name == "start_ns"
-            else getattr(self, name)
-            for name in self.__dataclass_fields__
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        found["feedback"] = [each.as_json() for each in self.feedback]
+        return {"start_time" if name == "start_ns" else name: value for name, value in found.items()} | {
+            "start_time": utc(self.start_ns)
         }
 
 
@@ -62,17 +63,22 @@ def lead(spans: Sequence[Span]) -> Span:
     return min(spans, key=lambda span: (not span.root, span.start_ns, span.id))
 
 
-def summarise(spans: Sequence[Span], payload_of: PayloadOf) -> TraceSummary:
+def summarise(
+    spans: Sequence[Span], payload_of: PayloadOf, said: Said | None = None, feedback: Iterable[Feedback] = ()
+) -> TraceSummary:
     """What a list shows of a trace.
 
     Args:
         spans: All spans of one trace, earliest first; at least one.
         payload_of: Reads a span's payload; called for few spans.
+        said: What was said of the trace afterwards: it counts more than what the spans say.
+        feedback: On the trace.
     """
+    said = said or Said()
     payload_of = cache(payload_of)
     root = lead(spans)
     payload = payload_of(root)
-    name = payload.attributes.get("autotrace.trace.name")
+    name = said.name or payload.attributes.get("autotrace.trace.name")
     return TraceSummary(
         trace_id=root.trace_id,
         name=name if isinstance(name, str) and name else root.name,
@@ -82,10 +88,11 @@ def summarise(spans: Sequence[Span], payload_of: PayloadOf) -> TraceSummary:
         input_tokens=_sum(span.tokens.input for span in spans),
         output_tokens=_sum(span.tokens.output for span in spans),
         cost_usd=prices.total_usd(spans),
-        session=_first(span.session for span in (root, *spans)),
-        user=_first(span.user for span in (root, *spans)),
+        session=_first((said.session, *(span.session for span in (root, *spans)))),
+        user=_first((said.user, *(span.user for span in (root, *spans)))),
         environment=_first(span.environment for span in (root, *spans)),
-        tags=_tags(payload),
+        tags={**_tags(payload), **(said.tags or {})},
+        feedback=tuple(feedback),
         request=_request(root, spans, payload_of),
         response=_response(root, spans, payload_of),
         error=root.error(payload),

@@ -1,4 +1,4 @@
-"""Writes spans into the store."""
+"""Writes spans, and what is said of them, into the store."""
 
 from __future__ import annotations
 
@@ -6,36 +6,29 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
-from itertools import chain
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import orjson
-
 from autotrace.errors import StoreCorrupt, StoreError
 
-from . import schema
+from . import feedback, schema
 from .home import exclusive, make_home, make_private
-from .rows import COLUMNS, Row, Sink
+from .opening import connect, free_name, identity, transaction
+from .rows import Row, Sink
+from .search import Index
+from .storing import count_spans, store_spans
 
 logger = logging.getLogger("autotrace")
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_S = 30.0
-#: What every SQLite database begins with.
-_MAGIC = b"SQLite format 3\0"
-#: Rows that one statement writes. `sqlite3` lets go of the interpreter's lock with each statement, and wins it back
-#: from a busy program only after milliseconds, in which every write of the program pays for the wakening of a thread
-#: that comes too late. SQLite before 3.32 takes 999 values in a statement.
-_ROWS = (128, 32, 8, 1) if sqlite3.sqlite_version_info >= (3, 32) else (32, 8, 1)
-_KNOWN = "SELECT trace_id, span_id, id, status FROM spans WHERE trace_id IN (SELECT value FROM json_each(?))"
-_PENDING = ("running", "interrupted")
+#: Kinds of records that are of a span.
+SPANS = frozenset("SEI")
 
 
 class Record(Protocol):
-    """What the writer needs of a record: kind `S` (started), `E` (ended), `I` (interrupted), ids and body."""
+    """What the writer needs of a record: the kinds are `S` (started), `E` (ended), `I` (interrupted), `F` and `U`."""
 
     @property
     def kind(self) -> str: ...
@@ -66,28 +59,42 @@ class Writer:
         self._inside = False
         self._inherited: list[sqlite3.Connection] = []
         self._sink: Sink | None = None
+        self._index: Index | None = None
 
     def write(self, records: Iterable[Record], resource: Mapping[str, Any]) -> None:
         """Stores the records in one transaction.
 
-        An ended span is never overwritten; `E` overwrites running and interrupted, `I` overwrites running.
+        An ended span is never overwritten; `E` overwrites running and interrupted, `I` overwrites running. Of feedback
+        with one id the latest counts.
 
         Raises:
             StoreTooNew: A newer autotrace wrote the store.
             StoreError: The store cannot be written. A damaged one has been put aside before.
         """
-        self._check_fork()
-        if self._sink is None or self._sink.resource is not resource:
-            self._sink = Sink(resource)
-        rows = self._sink.rows(records)
-        self.rejected += self._sink.rejected
-        if not rows:
-            return
-        self._inside = True
-        try:
-            self._guarded(lambda connection: self._upsert(connection, rows))
-        finally:
-            self._inside = False
+        spans, said = [], feedback.Rows()
+        for record in records:
+            if record.kind in SPANS:
+                spans.append(record)
+            else:
+                said.add(record)
+        rows = self._rows(spans, resource)
+        self.rejected += said.rejected
+        if rows or said:
+
+            def store(connection: sqlite3.Connection) -> None:
+                if rows:
+                    store_spans(connection, rows, self.index(connection))
+                said.save(connection)
+
+            self._transaction(store)
+
+    def index(self, connection: sqlite3.Connection) -> Index:
+        """The index of words that belongs to this writer's connection."""
+        if self._index is None:
+            self._index = Index(connection)
+            if not self._index.is_available:
+                _tell_once()
+        return self._index
 
     def close(self) -> None:
         """Closes the connection; the next write opens another."""
@@ -99,33 +106,43 @@ class Writer:
             except sqlite3.Error as error:
                 logger.debug("closing %s: %s", self.path, error)
 
-    def _upsert(self, connection: sqlite3.Connection, rows: dict[tuple[str, str], Row]) -> None:
-        connection.execute("BEGIN IMMEDIATE")
+    def count(self, records: Iterable[Record], resource: Mapping[str, Any]) -> None:
+        """Adds the figures of spans to the rollups without keeping the spans: those that sampling leaves out.
+
+        Exact however often they come, and if some are written later, or have been before. Feedback and updates are
+        passed over.
+
+        Raises:
+            StoreTooNew: A newer autotrace wrote the store.
+            StoreError: The store cannot be written. A damaged one has been put aside before.
+        """
+        rows = self._rows([record for record in records if record.kind in SPANS], resource)
+        if rows:
+            self._transaction(lambda connection: count_spans(connection, rows))
+
+    def work(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        """Does `step` with the connection, in transactions of its own.
+
+        Raises:
+            StoreTooNew: A newer autotrace wrote the store.
+            StoreError: The store cannot be written. A damaged one has been put aside before.
+        """
+        self._check_fork()
+        self._inside = True
         try:
-            traces = orjson.dumps(list({trace_id for trace_id, _ in rows})).decode()
-            known = {(row[0], row[1]): (row[2], row[3]) for row in connection.execute(_KNOWN, (traces,))}
-            new_id = connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()[0]
-            spans: list[tuple[Any, ...]] = []
-            payloads: list[tuple[Any, ...]] = []
-            for key, row in rows.items():
-                found = known.get(key)
-                if found is None:
-                    new_id += 1
-                    span = new_id
-                elif found[1] in _PENDING and row.status != "running":
-                    span = found[0]
-                else:
-                    continue
-                spans.append((span, *row.values))
-                payloads.append((span, row.payload))
-            # A span that is there already keeps its id: REPLACE takes the row away and puts the new one in its place.
-            _replace(connection, f"spans ({', '.join(('id', *COLUMNS))})", spans)
-            _replace(connection, "payloads (id, content)", payloads)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+            return self._guarded(step)
+        finally:
+            self._inside = False
+
+    def _rows(self, records: Iterable[Record], resource: Mapping[str, Any]) -> dict[tuple[str, str], Row]:
+        if self._sink is None or self._sink.resource is not resource:
+            self._sink = Sink(resource)
+        rows = self._sink.rows(records)
+        self.rejected += self._sink.rejected
+        return rows
+
+    def _transaction(self, step: Callable[[sqlite3.Connection], None]) -> None:
+        self.work(lambda connection: transaction(connection, step))
 
     def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -142,14 +159,15 @@ class Writer:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
-            if self._identity == _identity(self.path):
+            if self._identity == identity(self.path):
                 return self._connection
             self.close()  # the file was removed or replaced: what is written to it now would be lost
         try:
             make_home(self.path.parent)
             with exclusive(self.path.parent):
                 make_private(self.path)
-                self._identity = _identity(self.path)
+                self._identity = identity(self.path)
+                self._index = None
                 self._connection = connect(self.path)
         except OSError as error:
             raise StoreError(f"{self.path} cannot be used: {error}") from error
@@ -160,9 +178,9 @@ class Writer:
         damaged = self._identity
         self.close()
         with exclusive(self.path.parent):
-            if _identity(self.path) != damaged:
+            if identity(self.path) != damaged:
                 return
-            aside = _free_name(self.path)
+            aside = free_name(self.path)
             for suffix in ("-wal", "-shm", ""):
                 try:
                     Path(f"{self.path}{suffix}").rename(f"{aside}{suffix}")
@@ -189,57 +207,6 @@ class Writer:
             raise StoreError(f"this process was forked while {self.path} was being written")
 
 
-def _replace(connection: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
-    """Writes rows in as few statements as will do; their sizes are few, so that SQLite's are prepared once."""
-    begin = 0
-    for size in _ROWS:
-        while (left := len(rows) - begin) > size * 3 // 4:
-            part = rows[begin : begin + size]
-            part += part[-1:] * (size - left)  # to write a row twice is cheaper than many a statement more
-            marks = ", ".join([f"({', '.join('?' * len(part[0]))})"] * size)
-            connection.execute(f"REPLACE INTO {table} VALUES {marks}", tuple(chain.from_iterable(part)))  # noqa: S608
-            begin += size
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that may write, to a store that has been brought to the newest schema.
-
-    Raises:
-        StoreTooNew: A newer autotrace wrote it.
-        StoreCorrupt: It is no database.
-        sqlite3.Error: It is damaged, or cannot be opened.
-    """
-    # Before SQLite looks, which would delete the log that lies beside it.
-    with path.open("rb") as file:
-        magic = file.read(len(_MAGIC))
-    if magic and magic != _MAGIC:
-        raise StoreCorrupt(f"{path} is damaged: file is not a database")
-    connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=16
-    )
-    try:
-        if schema.version(connection) <= schema.VERSION:  # a newer store is left as it is
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-        schema.migrate(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _free_name(path: Path) -> Path:
-    stem = f"{path.name}.corrupt-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
-    aside, number = path.with_name(stem), 1
-    while any(Path(f"{aside}{suffix}").exists() for suffix in ("", "-wal", "-shm")):
-        number += 1
-        aside = path.with_name(f"{stem}-{number}")
-    return aside
+@cache
+def _tell_once() -> None:
+    logger.warning("the SQLite of this Python has no full-text search (FTS5): what is stored cannot be searched by it")

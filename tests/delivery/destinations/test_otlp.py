@@ -293,3 +293,15 @@ def test_gzip_is_the_default(receiver: Any, make_destination: Make) -> None:
     """Content is text, and text is packed."""
     make_destination(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url).deliver([span(1)], RESOURCE)
     assert receiver.received[0].headers["content-encoding"] == "gzip"
+
+
+def test_it_costs_nothing_before_the_first_span(python: Any) -> None:
+    """Making the destination imports neither protobuf nor an HTTP client."""
+    code = """
+        import json, sys
+        from autotrace.config import load
+        from autotrace.delivery.destinations.otlp import make
+        make(load(environ={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4317"}))
+        print(json.dumps([name for name in ("google.protobuf", "urllib3", "grpc", "ssl") if name in sys.modules]))
+    """
+    assert python.json(code) == []
