@@ -80,7 +80,6 @@ class TestWholeTraces:
             "service.name": "shop",
             "service.version": COMMIT,
             "deployment.environment.name": "production",
-            "vcs.ref.head.name": "main",
         }
 
     def test_spans(self, to_mlflow: MlflowDestination, mlflow_server: Server) -> None:

@@ -19,8 +19,8 @@ from .experiment import Experiment
 #: What one request holds at most: traces, and bytes before they are compressed. The server takes all or none of it.
 TRACES_LIMIT, BYTES_LIMIT = 64, 4_000_000
 
-#: Attributes of a process that MLflow would show as tags of each trace, and nobody filters by.
-_NO_TAGS = ("telemetry.", "process.", "host.", "os.", "container.", "service.instance.id")
+#: Attributes of a process that would be tags of each trace: nobody filters by them, or MLflow has a place for them.
+_NO_TAGS = ("telemetry.", "process.", "host.", "os.", "container.", "service.instance.id", "vcs.")
 
 
 @dataclass(frozen=True)
