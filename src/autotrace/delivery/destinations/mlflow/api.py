@@ -92,6 +92,19 @@ class Api:
             raise RetryLater(f"the server answers with something else than MLflow's JSON: check {_ADDRESS}")
         return found
 
+    def trace_info(self, trace_id: str) -> dict[str, Any]:
+        """What the server knows of a trace beside its spans.
+
+        Raises:
+            NotFound: Nothing.
+            RetryLater: See `call`.
+        """
+        found = self.call("GET", trace_path(trace_id)).get("trace")
+        info = found.get("trace_info") if isinstance(found, dict) else None
+        if not isinstance(info, dict):
+            raise RetryLater(f"the server answers with something else than a trace: check {_ADDRESS}")
+        return info
+
     def post_spans(self, content: bytes, experiment_id: str) -> Reply:
         """Sends an OTLP request; what the answer means is the caller's affair."""
         url = f"{self.base}/v1/traces"

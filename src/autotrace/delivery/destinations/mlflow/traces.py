@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +19,8 @@ from .experiment import Experiment
 #: What one request holds at most: traces, and bytes before they are compressed. The server takes all or none of it.
 TRACES_LIMIT, BYTES_LIMIT = 64, 4_000_000
 
-#: Attributes of a process that MLflow would show as tags of each trace, and nobody filters by.
-_NO_TAGS = ("telemetry.", "process.", "host.", "os.", "container.", "service.instance.id")
+#: Attributes of a process that would be tags of each trace: nobody filters by them, or MLflow has a place for them.
+_NO_TAGS = ("telemetry.", "process.", "host.", "os.", "container.", "service.instance.id", "vcs.")
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,13 @@ class Trace:
         return self.is_whole and self.root is not None and self.root.kind == "E"
 
 
-def traces_in(records: Sequence[Record]) -> list[Trace]:
-    """The traces whose spans are among the records."""
+def traces_in(records: Sequence[Record], broken: Callable[[Sequence[Record], str], None]) -> list[Trace]:
+    """The traces whose spans are among the records.
+
+    Args:
+        records: Of any kind.
+        broken: Told of the spans of a trace that cannot be read, and why.
+    """
     spans: dict[str, dict[str, Record]] = {}
     for record in records:
         if record.kind in ("E", "I"):
@@ -59,7 +64,13 @@ def traces_in(records: Sequence[Record]) -> list[Trace]:
             # A span that was thought interrupted and ended after all has ended.
             if record.kind == "E" or record.span_id not in known:
                 known[record.span_id] = record
-    return [_trace(trace_id, list(found.values())) for trace_id, found in spans.items()]
+    traces = []
+    for trace_id, found in spans.items():
+        try:
+            traces.append(_trace(trace_id, list(found.values())))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it must not hold up the others
+            broken(list(found.values()), f"trace {trace_id} cannot be read: {error!r}")
+    return traces
 
 
 def _trace(trace_id: str, spans: list[Record]) -> Trace:
