@@ -221,7 +221,11 @@ def main() -> None:
         bench.found,
         machine.describe(),
         datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        {setup.title: {name: versions[setup.name][name] for name in setup.shown} for setup in SETUPS if setup.name in versions},
+        {
+            setup.title: {name: versions[setup.name][name] for name in setup.shown}
+            for setup in SETUPS
+            if setup.name in versions
+        },
         missing,
         load,
         before != fingerprint(OURS),
