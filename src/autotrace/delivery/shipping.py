@@ -352,7 +352,7 @@ class Shipping:
                 holding.save()
 
     def _put_away(self, holding: Holding) -> None:
-        if holding.strangers:
+        if holding.leave_to():
             holding.save()  # who knows those delivers the rest
         else:
             holding.delete()
@@ -412,7 +412,7 @@ class Shipping:
         return self._last.get(holding.name.process, 0) <= holding.name.sequence
 
     def _has_work(self, holding: Holding) -> bool:
-        return not holding.strangers or not holding.is_taken(self._is_last(holding))
+        return not holding.leave_to() or not holding.is_taken(self._is_last(holding))
 
     def _sweep(self) -> None:
         """Removes what processes left that died at an unlucky moment."""
