@@ -380,15 +380,17 @@ class Shipping:
         for state in states:
             holding = self._own.get(state.name) or self._orphans.get(state.name)
             seen_s = 0.0 if holding is None else now - holding.since
-            if (total > self._limits.size or self._limits.is_old(state, seen_s)) and self._drop(state.name):
+            if total > self._limits.size or self._limits.is_old(state, seen_s):
+                self._drop(state.name)
+                # What another process has in hand is that one's to drop: nothing newer has to go in its place.
                 total -= state.size
 
-    def _drop(self, name: SegmentName) -> bool:
+    def _drop(self, name: SegmentName) -> None:
         """Gives up a segment; what its destinations lose is counted. Not one that is still written to."""
         known = self._own.get(name) or self._orphans.get(name)
         holding = known or self._open(name, False)
         if holding is None or not holding.is_final:
-            return False
+            return
         for outlet in self.outlets:
             if outlet.name in holding.progress:
                 outlet.lost(holding.lost(outlet.name))
@@ -404,7 +406,6 @@ class Shipping:
         holding.close()
         self._own.pop(name, None)
         self._orphans.pop(name, None)
-        return True
 
     def _is_last(self, holding: Holding) -> bool:
         """Whether its writer has begun no later segment."""
