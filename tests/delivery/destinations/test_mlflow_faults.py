@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -45,7 +47,7 @@ class Fake:
         experiment: The id of the only experiment.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.answer: Callable[[Asked], tuple[int, Any] | None] = lambda asked: None
         self.experiment = "1"
@@ -74,7 +76,9 @@ class Fake:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
@@ -180,6 +184,63 @@ def test_a_trace_that_breaks_the_server(make_mlflow: Make, fake: Fake) -> None:
     assert destination.rejected == 1
     with pytest.raises(RetryLater, match="the server answers 500: oh"):
         destination.deliver([broken], RESOURCE)
+
+
+def test_a_server_that_breaks_over_everything(make_mlflow: Make, fake: Fake) -> None:
+    """A server that answers 500 to whatever it is sent is soon left in peace, and no trace is blamed."""
+    fake.answer = lambda asked: (500, {"message": "oh"}) if asked.path == "/v1/traces" else None
+    destination = make_mlflow(MLFLOW_TRACKING_URI=fake.url)
+    with pytest.raises(RetryLater, match="the server answers 500: oh"):
+        destination.deliver([chat(new_trace(), 1) for _ in range(64)], RESOURCE)
+    assert len(fake.paths("/v1/traces")) < 24
+    assert destination.rejected == 0
+
+
+def test_an_experiment_that_was_made_anew(make_mlflow: Make, fake: Fake) -> None:
+    """When a trace's info names an experiment that is gone, the traces go to the one of that name that is there now."""
+
+    def answer(asked: Asked) -> tuple[int, Any] | None:
+        if asked.path.endswith("mlflow/traces") and fake.experiment == "1":
+            fake.experiment = "2"
+            return 404, MISSING
+        return None
+
+    fake.answer = answer
+    destination = make_mlflow(MLFLOW_TRACKING_URI=fake.url, MLFLOW_EXPERIMENT_NAME="shop")
+    record = chat(new_trace(), 1)
+    with pytest.raises(RetryLater, match="made anew"):
+        destination.deliver([record], RESOURCE)
+    assert destination.deliver([record], RESOURCE) == []
+    assert fake.asked[-1].headers["x-mlflow-experiment-id"] == "2"
+
+
+def test_over_tls(make_mlflow: Make, certificates: Any, tmp_path: Path) -> None:
+    """MLflow's variables name the certificates; spans are compressed, and sent plain to a server that knows it not."""
+    fake = Fake(certificates.server_tls())
+    mine = tmp_path / "mine.pem"
+    mine.write_bytes(Path(certificates.client_key).read_bytes() + Path(certificates.client).read_bytes())
+    variables = {
+        "MLFLOW_TRACKING_URI": fake.url,
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": certificates.authority,
+        "MLFLOW_TRACKING_CLIENT_CERT_PATH": str(mine),
+    }
+    try:
+        destination = make_mlflow(**variables)
+        trace = new_trace()
+        destination.deliver([chat(trace, 1, note="x" * 2000)], RESOURCE)
+        (sent,) = (asked for asked in fake.asked if asked.path == "/v1/traces")
+        assert sent.headers["content-encoding"] == "gzip"
+        assert trace_ids(sent._replace(body=gzip.decompress(sent.body))) == {trace}
+        fake.answer = lambda asked: (400, {"detail": "Invalid"}) if "content-encoding" in asked.headers else None
+        destination.deliver([chat(trace, 1, note="x" * 2000)], RESOURCE)
+        destination.deliver([chat(trace, 1, note="x" * 2000)], RESOURCE)
+        encodings = [asked.headers.get("content-encoding") for asked in fake.asked if asked.path == "/v1/traces"]
+        assert encodings == ["gzip", "gzip", None, None]
+        assert destination.rejected == 0
+        with pytest.raises(RetryLater, match="TLS: "):
+            make_mlflow(MLFLOW_TRACKING_URI=fake.url).deliver([chat(trace, 1)], RESOURCE)
+    finally:
+        fake.close()
 
 
 def test_feedback_is_created_once(make_mlflow: Make, fake: Fake) -> None:

@@ -49,7 +49,7 @@ class Api:
         self._expires = float("inf")
         self._client: Client | None = None
         self._compresses = True
-        home = Path("~").expanduser() if home is None else home
+        home = _home() if home is None else home
         if not settings.uri:
             raise RetryLater("no server is named: set MLFLOW_TRACKING_URI")
         self._headers: dict[str, str] = {}
@@ -164,7 +164,7 @@ class Api:
             ca_file=given.ca_file,
             cert_file=given.cert_file,
             verify=given.verify,
-            environ=given.environ,
+            environ=given.standard,
         )
 
     def _identity(self, home: Path) -> dict[str, str]:
@@ -201,6 +201,13 @@ class Api:
             raise RetryLater(f"Databricks gives no token ({type(error).__name__})") from None
         self._expires = time.monotonic() + max(seconds - _RENEW_S, 1.0)
         return token
+
+
+def _home() -> Path:
+    try:
+        return Path("~").expanduser()
+    except RuntimeError:  # a user without one
+        return Path()
 
 
 def error_code(reply: Reply) -> str:

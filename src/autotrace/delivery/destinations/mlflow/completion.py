@@ -38,7 +38,7 @@ class Completion:
 
     def __init__(self, api: Api, experiment_id: str, resource: Mapping[str, Any]) -> None:
         self._api = api
-        self._experiment_id = experiment_id
+        self.experiment_id = experiment_id
         self._metadata = metadata_of_process(resource)
         self._tags = tags_of(tags_of_process(resource))
         self._limit = limits.PREVIEW_DATABRICKS if api.settings.is_databricks else limits.PREVIEW
@@ -50,6 +50,7 @@ class Completion:
             Whether the server had tokens of it already: it will add none to them by itself.
 
         Raises:
+            NotFound: There is no such experiment any more.
             Refused: The server takes none of this.
             RetryLater: It does not now.
         """
@@ -138,7 +139,7 @@ class Completion:
         return known if isinstance(known, dict) else {}
 
     def _location(self) -> dict[str, Any]:
-        return {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": self._experiment_id}}
+        return {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": self.experiment_id}}
 
     def _metadata_of(self, trace: Trace) -> dict[str, str]:
         given = trace.root.body["attributes"] if trace.root is not None else {}

@@ -87,15 +87,19 @@ class MlflowDestination:
         """Whether the server's sums of this trace have to be made anew."""
         from autotrace.delivery.http import Refused
 
+        from .api import NotFound
+
         try:
             if trace.ends_here:
                 return completion.announce(trace)
             if self.settings.is_databricks:
                 completion.complete(trace)
             return True
-        except Refused as error:
+        except (NotFound, Refused) as error:
             experiment.forget()
-            experiment.id(api)  # raises where it has been deleted meanwhile: the trace is not to blame for that
+            # Raises where it has been deleted meanwhile: the trace is not to blame for that.
+            if experiment.id(api) != completion.experiment_id:
+                raise RetryLater("the experiment has been made anew") from None
             self._tell("info", f"trace {trace.id}: MLflow takes its spans alone: {error}")
             return True
 
