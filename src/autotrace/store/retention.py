@@ -26,6 +26,8 @@ STEP_S = 0.04
 _SPANS = 200
 #: Pages that are given back at once.
 _PAGES = 1024
+#: Free pages that are left for what comes next.
+_SPARE_PAGES = 1000
 #: Hours after which a span that was counted and not kept can come again and count twice.
 COUNTED_HOURS = 72
 #: Traces that are looked at at once.
@@ -85,20 +87,23 @@ class Pruning:
 
     def prune(self, limits: Limits, deadline: float) -> Pruned:
         """Deletes until the limits hold, or until this moment of `time.monotonic`."""
-        self._checkpoint("PASSIVE")
+        if limits.size is not None:
+            self._checkpoint("PASSIVE")
         found = Pruned(bytes=self.disk_bytes(), is_shrinkable=self._pragma("auto_vacuum") == 2)
         victims, unfinished = self._victims(limits), list[str]()
         while transaction(self._connection, lambda open_: _delete_some(open_, victims, unfinished, found)):
             self._rest()
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline and not unfinished:
                 found.is_done = False
                 break
         if limits.before_ns is not None:
             self._delete_strays(limits.before_ns)
         self._forget_counted()
-        while transaction(self._connection, search.drop_empty) if search.has_fts5(self._connection) else False:
-            self._rest()
-        found.is_done = self._shrink(deadline) and found.is_done
+        if found.traces or self._pragma("freelist_count") > _SPARE_PAGES:
+            if search.has_fts5(self._connection):
+                while transaction(self._connection, search.drop_empty):
+                    self._rest()
+            found.is_done = self._shrink(deadline) and found.is_done
         found.bytes_left = self.disk_bytes()
         found.is_done = found.is_done and (limits.size is None or self._used_bytes() <= limits.size)
         return found
