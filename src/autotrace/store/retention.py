@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,13 +174,15 @@ class Pruning:
     def _delete_strays(self, before_ns: int) -> None:
         """Deletes what was said of traces that are not here."""
         for name in ("feedback", "updates"):
-            transaction(
-                self._connection,
-                lambda open_, name=name: open_.execute(  # type: ignore[misc]
-                    f"DELETE FROM {name} WHERE time_ns < ? AND trace_id NOT IN (SELECT trace_id FROM spans)",  # noqa: S608
-                    (before_ns,),
-                ),
+            stray = (
+                f"SELECT rowid FROM {name} WHERE time_ns < ? "  # noqa: S608
+                f"AND NOT EXISTS (SELECT 1 FROM spans WHERE spans.trace_id = {name}.trace_id) LIMIT 1000"
             )
+            delete = f"DELETE FROM {name} WHERE rowid = ?"  # noqa: S608
+            # Looked for beforehand: meanwhile others can write.
+            while rows := self._connection.execute(stray, (before_ns,)).fetchall():
+                transaction(self._connection, partial(_each, delete, rows))
+                self._rest()
 
     def _forget_counted(self) -> None:
         oldest = time.time_ns() // HOUR_NS - COUNTED_HOURS
@@ -226,6 +229,10 @@ class Pruning:
 
     def _rest(self) -> None:
         time.sleep(self._pause_s)
+
+
+def _each(statement: str, rows: list[tuple[int]], connection: sqlite3.Connection) -> None:
+    connection.executemany(statement, rows)
 
 
 def _delete_some(connection: sqlite3.Connection, victims: Iterator[str], unfinished: list[str], found: Pruned) -> bool:
