@@ -5,7 +5,7 @@ sums in it go on holding when the spans themselves are pruned. `latency` and `tt
 by duration and by time to the first chunk.
 
 **Histogram.** Bucket i of 80 counts what took from 2^(i/4) to less than 2^((i+1)/4) milliseconds; bucket 0 takes what
-is shorter too, bucket 79 (15 minutes and more) what is longer. A quantile is so known to 19 % (one value alone: to 9 %).
+is shorter too, bucket 79 (15 minutes and more) what is longer. So a quantile is known to 19 %, one value alone to 9 %.
 As a BLOB: 32 bits a bucket, bucket 0 first, little-endian, trailing zero bytes left out. Read as one little-endian
 integer, histograms can be added as they are.
 """
