@@ -8,7 +8,9 @@ from families import FAMILIES
 
 #: The part that discovery.py writes.
 DISCOVERY = "discovery"
-_NAMES = [*(family.name for family in FAMILIES), DISCOVERY]
+#: The part that delivery.py writes.
+DELIVERY = "delivery"
+_NAMES = [*(family.name for family in FAMILIES), DISCOVERY, DELIVERY]
 _PARTS = "\n\n".join(f"<!-- bench:{name}:begin -->\n<!-- bench:{name}:end -->" for name in _NAMES)
 INTRODUCTION = f"""# What tracing costs
 

@@ -14,8 +14,10 @@ from autotrace.delivery import outlets, shipping
 from autotrace.delivery.drain import Drainer
 from autotrace.delivery.limits import Limits, look_at
 
+from .conftest import UNDELIVERED
+
 #: A process that makes traces of two spans and is killed.
-KILLED = "for _ in range(100):\n    trace('x' * 1000)\nos.kill(os.getpid(), signal.SIGKILL)"
+KILLED = f"{UNDELIVERED}for _ in range(100):\n    trace('x' * 1000)\nos.kill(os.getpid(), signal.SIGKILL)"
 PROCESSES = 5
 
 

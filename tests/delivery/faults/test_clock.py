@@ -10,6 +10,8 @@ import pytest
 
 from autotrace.delivery.drain import Drainer
 
+from .conftest import UNDELIVERED
+
 #: A clock that a program can set; it must be there before anything has taken the real one by name.
 CLOCK = """
 import time as _time
@@ -62,7 +64,7 @@ for seconds in {JUMPS[jumps]}:
 @pytest.mark.parametrize("seconds", [-10 * YEAR, 10 * YEAR])
 def test_jump_and_then_death(run, programs, all_stored, seconds):
     """What a process left whose clock was years off is delivered by one with the right time."""
-    run(f"jump({seconds})\nfor _ in range(50):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
+    run(f"{UNDELIVERED}jump({seconds})\nfor _ in range(50):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
     programs.adopt()
     all_stored()
 
@@ -70,7 +72,7 @@ def test_jump_and_then_death(run, programs, all_stored, seconds):
 @pytest.mark.parametrize("seconds", [-10 * YEAR, 10 * YEAR])
 def test_drainer_whose_clock_is_off(programs, all_stored, monkeypatch, seconds):
     """Ten years later by the clock, or before, what was left is delivered, and nothing is thrown away as too old."""
-    programs.run("for _ in range(50):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
+    programs.run(UNDELIVERED + "for _ in range(50):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
     real, real_ns = time.time, time.time_ns
     monkeypatch.setattr(time, "time", lambda: real() + seconds)
     monkeypatch.setattr(time, "time_ns", lambda: real_ns() + seconds * 10**9)
@@ -82,7 +84,7 @@ def test_drainer_whose_clock_is_off(programs, all_stored, monkeypatch, seconds):
 @pytest.mark.parametrize("seconds", [-10 * YEAR, 10 * YEAR])
 def test_jump_while_the_destination_is_down(programs, make_collecting, monkeypatch, until, seconds):
     """A clock that jumps while a destination is down neither throws away what waits nor delays the next attempt."""
-    programs.run("for _ in range(50):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
+    programs.run(UNDELIVERED + "for _ in range(50):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
     destination = make_collecting("store")
     destination.error = ConnectionRefusedError()
     drainer = Drainer(programs.home / "journal", [destination], interval_s=0.01)

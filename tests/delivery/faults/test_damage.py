@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from autotrace.delivery.drain import Drainer
 from autotrace.delivery.segments import Segment, parse_name
 
+from .conftest import UNDELIVERED
+
 #: The traces in the segment.
 TRACES = 6
 #: A line, and a place in it: often where it begins, or the one before it ends.
@@ -60,7 +62,7 @@ class Damaged:
 @pytest.fixture
 def segment(programs, make_collecting) -> Damaged:
     """A segment of a process that was killed after TRACES traces."""
-    programs.run(f"for _ in range({TRACES}):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
+    programs.run(f"{UNDELIVERED}for _ in range({TRACES}):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
     [path] = programs.segments()
     return Damaged(path, make_collecting)
 

@@ -8,8 +8,10 @@ from collections import Counter
 
 from autotrace.delivery.drain import Drainer
 
+from .conftest import UNDELIVERED
+
 #: A process that makes traces and dies.
-KILLED = "for _ in range(60):\n    trace('x' * 1000)\nos.kill(os.getpid(), signal.SIGKILL)"
+KILLED = f"{UNDELIVERED}for _ in range(60):\n    trace('x' * 1000)\nos.kill(os.getpid(), signal.SIGKILL)"
 #: A process that delivers what others have left to a file, as the destination that they wanted. Each waits for the line
 #: that says go, so that all begin at once.
 DRAINER = """
