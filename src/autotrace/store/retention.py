@@ -22,11 +22,11 @@ from .opening import transaction
 from .rollups import HOUR_NS
 
 #: Seconds that a transaction deletes for.
-STEP_S = 0.04
+STEP_S = 0.03
 #: Spans that one statement deletes.
 _SPANS = 200
 #: Pages that are given back at once.
-_PAGES = 1024
+_PAGES = 400
 #: Free pages that are left for what comes next.
 _SPARE_PAGES = 1000
 #: Hours after which a span that was counted and not kept can come again and count twice.
