@@ -169,6 +169,7 @@ def test_home_on_a_read_only_disk(line, small_disk, collecting, until):
 def test_journal_on_a_read_only_disk(line, small_disk, make_collecting, caplog):
     """What lies on a disk that has become read-only stays there, for it could not be deleted and would come again and
     again; it is delivered once the disk can be written."""
+    assert line.drainer.close(30)  # else it may have the file open
     made = make_traces(line, 20)
     line.journal.retire()
     reader = make_collecting("reader")
