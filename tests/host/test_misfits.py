@@ -88,7 +88,7 @@ def test_a_hook_with_fewer_arguments(report: Any, site: Site) -> None:
     ("hook", "reason"),
     [
         ("def redact(text, model): pass", "Argument(s) {'model'} are declared in the hookimpl but can not be found"),
-        ("def redactor(text): pass", "there is no hook 'redactor'; there are instrumentations, redact"),
+        ("def redactor(text): pass", "there is no hook 'redactor'; there are instrumentations, destinations, redact"),
     ],
 )
 def test_a_hook_that_does_not_fit(report: Any, site: Site, hook: str, reason: str) -> None:

@@ -55,7 +55,7 @@ BROKEN = {
     "misspells a hook": (
         "import autotrace\n@autotrace.hookimpl\ndef instrumentation():\n    return []",
         "there is no hook 'instrumentation'",
-        "there are instrumentations, redact",
+        "there are instrumentations, destinations, redact",
     ),
 }
 
