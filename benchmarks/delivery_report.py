@@ -92,7 +92,9 @@ def markdown(
     is_changed: bool,
 ) -> str:
     """The whole part."""
-    rounds = max(sum(one.part == two.part and one.case == two.case and one.setup == two.setup for two in found) for one in found)
+    rounds = max(
+        sum(one.part == two.part and one.case == two.case and one.setup == two.setup for two in found) for one in found
+    )
     lines = [
         "## Delivery",
         f"Measured on {date}: {machine['processor']}, {machine['cores']} cores, {machine['system']}, {machine['python']}; "
@@ -107,7 +109,8 @@ def markdown(
         if rows:
             lines += [f"### {title}", words, _table(rows, columns)]
     told = "; ".join(
-        f"{title}: {', '.join(f'{name} {version}' for name, version in given.items())}" for title, given in versions.items()
+        f"{title}: {', '.join(f'{name} {version}' for name, version in given.items())}"
+        for title, given in versions.items()
     )
     return "\n\n".join([*lines, f"Versions: {told}."])
 

@@ -21,8 +21,8 @@ def main() -> None:
     tracer.begin()
     for _ in range(plan["warmup"]):
         tracer.trace()
-    if plan["warmup"] and plan["flush"]:
-        tracer.flush(plan["flush"])
+    if hasattr(tracer, "flush"):
+        tracer.flush(30)
     print("ready", flush=True)
     sys.stdin.readline()
     result = work(tracer, plan)
