@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 # LlamaIndex has an environment of its own: its OpenAI clients want an older openai than LangChain's.
 LLAMA_VENV := .venv-llama-index
 LLAMA_BIN := $(LLAMA_VENV)/bin
+# A real MLflow server, and MLflow's own client, for the tests that deliver to it; autotrace itself is not in there.
+MLFLOW_VENV := .venv-mlflow
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 
@@ -18,7 +20,8 @@ LLAMA_EDITABLE := $(call editable,plugins/autotrace-openai plugins/autotrace-lla
 PIP = $(@D)/bin/python -m pip --quiet --disable-pip-version-check
 
 # What is tested in LlamaIndex's environment, where ARGS names no path.
-LLAMA_TESTS := plugins/autotrace-llama-index plugins/autotrace-openai tests/examples/test_programs.py
+LLAMA_TESTS := plugins/autotrace-llama-index plugins/autotrace-openai tests/examples/test_programs.py \
+  tests/delivery/destinations/test_mlflow_programs.py
 # ARGS goes to both environments, but a path to the one where it belongs.
 NEWEST_ALONE := $(filter tests%,$(ARGS))$(findstring plugins/autotrace-langchain,$(ARGS))
 LLAMA_ALONE := $(findstring plugins/autotrace-llama-index,$(ARGS))
@@ -47,10 +50,10 @@ demo: $(VENV)/autotrace.stamp $(LLAMA_VENV)/autotrace.stamp
 
 test: $(if $(LLAMA_ALONE),,test-newest) $(if $(NEWEST_ALONE),,test-llama-index)
 
-test-newest: $(VENV)/test.stamp
+test-newest: $(VENV)/test.stamp $(MLFLOW_VENV)/mlflow.stamp
 	$(BIN)/python -m pytest $(ARGS) $(MAY_BE_EMPTY)
 
-test-llama-index: $(LLAMA_VENV)/test.stamp
+test-llama-index: $(LLAMA_VENV)/test.stamp $(MLFLOW_VENV)/mlflow.stamp
 	$(LLAMA_BIN)/python -m pytest -o testpaths="$(LLAMA_TESTS)" $(ARGS) $(MAY_BE_EMPTY)
 
 lint: $(VENV)/lint.stamp
@@ -63,12 +66,12 @@ bench: $(VENV)/python.stamp
 	$(BIN)/python benchmarks/run.py --write docs/performance.md
 
 clean:
-	rm -rf $(VENV) $(LLAMA_VENV) .tox benchmarks/.envs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LLAMA_VENV) $(MLFLOW_VENV) .tox benchmarks/.envs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src plugins tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written when all before it has worked: what was interrupted is begun anew.
 # pip is renewed because dependency groups need pip 25.1.
-$(VENV)/python.stamp $(LLAMA_VENV)/python.stamp:
+$(VENV)/python.stamp $(LLAMA_VENV)/python.stamp $(MLFLOW_VENV)/python.stamp:
 	@command -v $(PYTHON) >/dev/null \
 	  || { echo "There is no $(PYTHON). Say which Python: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed; %s is %d.%d. Say which one: make PYTHON=/path/to/python3.12" % ((sys.executable,) + tuple(sys.version_info[:2])))'
@@ -92,6 +95,11 @@ $(LLAMA_VENV)/autotrace.stamp: $(LLAMA_VENV)/python.stamp $(PROJECTS)
 $(VENV)/test.stamp $(LLAMA_VENV)/test.stamp: %/test.stamp: %/autotrace.stamp
 	@echo "Installing what the tests need"
 	@$(PIP) install --group test
+	@touch $@
+
+$(MLFLOW_VENV)/mlflow.stamp: $(MLFLOW_VENV)/python.stamp pyproject.toml
+	@echo "Installing MLflow, its server and its client"
+	@$(PIP) install --group mlflow
 	@touch $@
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp

@@ -108,7 +108,8 @@ def work(path: str, seed: int, options: argparse.Namespace, gate: Any, results: 
     began, began_cpu = time.perf_counter(), time.process_time()
     for number, data in enumerate(prepared):
         if options.rate:
-            due = began + number * options.batch / options.rate
+            # Processes that have nothing to do with each other do not write at the same moments.
+            due = began + (number + seed / options.processes) * options.batch / options.rate
             time.sleep(max(0.0, due - time.perf_counter()))
         records = parse(data, 0).records
         before = time.perf_counter()

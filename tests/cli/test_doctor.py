@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from autotrace import activation
-from autotrace.cli.delivery_findings import RECENT_NS, delivery_findings, destination_states
+from autotrace.cli.delivery_findings import RECENT_NS, DestinationState, delivery_findings, destination_states
 from autotrace.cli.plugin_findings import plugin_findings
 from autotrace.cli.terminal import UNSAFE
 from autotrace.delivery.health import DestinationHealth, FailureCount, ProcessHealth
@@ -263,14 +263,29 @@ def test_a_process_that_had_trouble(autotrace: Command, left: Callable[..., Path
         "2 lines of the journal were damaged and skipped",
         "3 records were lost: neither the disk nor the memory set aside took them",
         "acme: mapper failed 1,234 times, last: KeyError at a.py:3",
-        "destination store has refused 4 times in a row: StoreError: full",
     ]
+    # Nothing waits for it any more: somebody has delivered what the process left.
+    assert "destination store had refused 4 times: StoreError: full" in [one["problem"] for one in found["findings"]]
     [one] = found["processes"]
     assert (one["state"], one["dropped"], one["failures"][0]["count"]) == ("ended", 3, 1234)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", one["written"])
     [destination] = found["destinations"]
     assert (destination["delivered"], destination["failures"], destination["last_error"]) == (7, 4, "StoreError: full")
     assert destination["last_delivery"] == "2027-01-15T08:00:00.000000Z"
+
+
+def test_a_destination_that_refuses() -> None:
+    """Its refusals, its losses and what it refused for good are problems, as long as something waits for it."""
+    bad = DestinationHealth("otlp", 7, 4, NOW, "RetryLater: busy", 3, 2)
+    state = DestinationState("otlp", 10, 1, 7, 4, NOW, "RetryLater: busy", 3, 2)
+    found = [
+        one for one in delivery_findings([process(destinations=(bad,))], [state], {}, NOW) if one.level == "problem"
+    ]
+    assert [one.problem for one in found] == [
+        "destination otlp has lost 3 records: the journal had reached its bounds",
+        "destination otlp has refused 2 records for good",
+        "destination otlp has refused 4 times in a row: RetryLater: busy",
+    ]
 
 
 def test_what_is_long_ago_is_a_note() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ..delivery.faults.receiver import Receiver
 from .conftest import Command
 
 #: Ends at once, in the midst of a trace, before anything could be delivered.
@@ -54,6 +55,28 @@ def test_other_destinations_keep_their_spans(autotrace: Command, home: Path, mon
     drained = autotrace("drain", "--json")
     assert drained.exit_code == 1
     assert "2 records wait for the destination otlp" in drained.stderr
+    (state,) = json.loads(autotrace("doctor", "--json").stdout)["destinations"]
+    assert (state["name"], state["queued_records"]) == ("store", 0)
+
+
+def test_who_comes_last_takes_it_away(autotrace: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one destination has got from one command and the other from another is done with."""
+    monkeypatch.setenv("AUTOTRACE_DESTINATION", "store,otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    subprocess.run([sys.executable, "-c", KILLED], timeout=60)
+    monkeypatch.setenv("AUTOTRACE_DESTINATION", "store")
+    assert autotrace("drain").exit_code == 1
+    (segment,) = (home / "journal").glob("*.journal")
+    receiver = Receiver()
+    receiver.up()
+    try:
+        monkeypatch.setenv("AUTOTRACE_DESTINATION", "otlp")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint)
+        assert autotrace("drain").exit_code == 0
+    finally:
+        receiver.close()
+    assert receiver.taken.total() == 2
+    assert not segment.exists()
 
 
 @pytest.mark.usefixtures("killed")

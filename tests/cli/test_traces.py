@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from autotrace.delivery.destinations import Record
+from autotrace.store.writer import Writer
+
 from .conftest import BEGAN, SECOND, Command, Fill
 
 CHAT = {
@@ -308,3 +311,25 @@ def test_reader_that_leaves(write: Fill, command: str) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_feedback_and_search(autotrace: Command, write: Fill, home: Path) -> None:
+    """Feedback has a column where there is any, and a line in the heading; words are searched for."""
+    write("a", attributes={"input.value": "about whales"})
+    write("b", start=60, attributes={"input.value": "about fish"})
+    writer = Writer(home / "traces.db")
+    body = {"type": "feedback", "name": "thumbs", "comment": "wrong \x1b[31m", "source_type": "human", "source": "ann"}
+    for number, value in enumerate((True, False)):
+        given = {**body, "id": str(number) * 32, "value": value, "time": BEGAN + number, "metadata": {}}
+        writer.write([Record("F", "a" * 32, "1" * 16, given)], {})
+    writer.close()
+    lines = autotrace("traces").stdout.splitlines()
+    assert lines[0].split()[-2:] == ["FEEDBACK", "QUERY"]
+    assert "thumbs=false +1" in lines[2]
+    shown = autotrace("traces", "show", "aaaa").stdout
+    assert "feedback thumbs=false  human ann on span 1111111111111111" in shown
+    assert "\x1b" not in shown
+    found = autotrace("traces", "--search", "WHALES").stdout
+    assert "about whales" in found
+    assert "about fish" not in found
+    assert autotrace("traces", "--search", "nothing").stdout == "No trace fits.\n"

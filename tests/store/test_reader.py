@@ -8,102 +8,15 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from autotrace.delivery.destinations import Record
 from autotrace.errors import StoreCorrupt, StoreError, StoreTooNew
 from autotrace.store.reader import Reader
 from autotrace.store.traces import in_tree_order
-from autotrace.store.writer import Writer
 
-SECOND = 10**9
-BEGAN = 1_780_000_000 * SECOND
-RESOURCE = {"service.name": "shop", "deployment.environment.name": "production"}
-
-
-def record(
-    trace: str = "a",
-    span: str = "1",
-    parent: str | None = None,
-    start: float = 0,
-    seconds: float | None = 1,
-    kind: str = "E",
-    root: bool | None = None,
-    attributes: dict[str, Any] | None = None,
-    **body: Any,
-) -> Record:
-    """One journal record. Ids are one digit, repeated; times in seconds after BEGAN."""
-    began = BEGAN + round(start * SECOND)
-    content = {
-        "parent_id": parent and parent * 16,
-        "root": parent is None if root is None else root,
-        "name": f"span {span}",
-        "kind": "client",
-        "start": began,
-        "end": None if seconds is None or kind != "E" else began + round(seconds * SECOND),
-        "status": "unset",
-        "message": None,
-        "scope": "autotrace.plugins.openai",
-        "scope_version": "1",
-        "attributes": attributes or {},
-        "events": [],
-        "links": [],
-        **body,
-    }
-    return Record(kind, trace * 32, span * 16, content)
-
-
-def chat(question: str, answer: str = "", model: str = "gpt-4o-mini", **more: Any) -> dict[str, Any]:
-    """Attributes of one model span."""
-    said = [{"role": "user", "parts": [{"type": "text", "content": question}]}]
-    replied = [{"role": "assistant", "parts": [{"type": "text", "content": answer}]}]
-    return {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "openai",
-        "gen_ai.request.model": model,
-        "gen_ai.usage.input_tokens": 1000,
-        "gen_ai.usage.output_tokens": 100,
-        "gen_ai.input.messages": json.dumps(said),
-        "gen_ai.output.messages": json.dumps(replied),
-        **more,
-    }
-
-
-class Store:
-    """A store that a test fills with the real writer and reads with the reader."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.writer = Writer(path)
-
-    def write(self, *records: Record) -> None:
-        self.writer.write(records, RESOURCE)
-
-    def traces(self, **options: Any) -> list[dict[str, Any]]:
-        with Reader(self.path) as reader:
-            return [trace.as_json() for trace in reader.traces(**options)]
-
-    def only(self) -> dict[str, Any]:
-        (found,) = self.traces()
-        return found
-
-    def show(self, trace: str) -> dict[str, Any]:
-        with Reader(self.path) as reader:
-            found = reader.trace(trace * 32)
-            assert found is not None
-            return found.as_json()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
-    found = Store(tmp_path / "traces.db")
-    yield found
-    found.writer.close()
+from .conftest import BEGAN, RESOURCE, SECOND, Store, chat, record
 
 
 def test_summary_of_one_call(store: Store) -> None:

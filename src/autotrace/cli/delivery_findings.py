@@ -90,7 +90,10 @@ def delivery_findings(
     for process in processes:
         level: Level = "problem" if now - process.written < RECENT_NS else "note"
         others = [one for other in processes if other is not process for one in other.destinations]
-        yield from _process_findings(process, level, {one.name for one in others if _is_later(one, process)})
+        mended = {one.name for one in others if _is_later(one, process)}
+        if process.state != "running":  # what it left has been delivered since, by `autotrace drain` perhaps
+            mended |= {state.name for state in destinations if not state.queued_records}
+        yield from _process_findings(process, level, mended)
     is_running = any(process.state == "running" for process in processes)
     for state in destinations:
         if state.queued_records and not is_running and not state.failures:
@@ -152,7 +155,7 @@ def _process_findings(process: ProcessHealth, level: Level, mended: AbstractSet[
                 "note",
                 about,
                 f"destination {one.name} had refused {_times(one.failures)}: {one.last_error}",
-                "Nothing: it has taken records since.",
+                "Nothing: it has taken records since, or none are left.",
             )
         elif one.failures:
             yield Finding(

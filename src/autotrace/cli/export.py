@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 @click.option("--trace", "traces", metavar="ID", multiple=True, help="Only this trace; may be given again.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Where to write; - is standard output.")
 def export(format_: str, since: int | None, traces: Sequence[str], output: str) -> None:
-    """Write traces, with what was said of them, to a file.
+    """Write traces to a file that others read.
 
+    With them goes what was said of them: feedback, tags.
     "autotrace import" and every OpenTelemetry collector read the JSON.
     """
     if format_ == "parquet" and output == "-":

@@ -29,10 +29,11 @@ _TOLD = 20
 @click.command(name="import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 def import_(files: Sequence[str]) -> None:
-    """Take traces into the store from OTLP's JSON, a request a line; - is standard input.
+    """Take traces from files into the store.
 
-    What "autotrace export" and the file exporter of OpenTelemetry's collector write. What is there already is not taken
-    twice. Lines that are no such requests are told, and the rest is taken.
+    The files hold OTLP's JSON, a request a line: what "autotrace export" and the file exporter of OpenTelemetry's
+    collector write; - is standard input. What is there already is not taken twice. Lines that are no such requests
+    are told, and the rest is taken.
     """
     from autotrace.store.reader import Reader
     from autotrace.store.writer import Writer

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 @click.option("--vacuum", is_flag=True, help="Write the file anew, as small as can be; nobody can write meanwhile.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object (docs/cli.md says what is in it).")
 def prune(older_than: float | None, max_size: int | None, dry_run: bool, vacuum: bool, as_json: bool) -> None:
-    """Delete old traces, and what was said of them; the hourly figures stay.
+    """Delete old traces to free the disk.
 
-    Programs may go on writing. What is not in the search index yet is put there.
+    What was said of them goes too; the hourly figures stay. Programs may go on writing. What is not in the search
+    index yet is put there.
     """
     found = settings()
     path = found.home / "traces.db"

@@ -40,9 +40,10 @@ _TRACES = 25
     help="How long a destination that takes nothing is tried again.",
 )
 def ship(name: str, since: int | None, traces: Sequence[str], limit: int | None, again: bool, timeout: float) -> None:
-    """Send traces of the store, with what was said of them, to another destination.
+    """Send traces of the store to another destination.
 
-    A second run sends what is new or has changed. Traces that still run are left for it too.
+    With what was said of them: feedback, tags. A second run sends what is new or has changed. Traces that still run
+    are left for it too.
     """
     if name == "store":
         raise click.UsageError("the traces are in the store already")

@@ -103,10 +103,18 @@ class Holding:
         goal = self.limit + (1 if is_last and self.unfinished() else 0)
         return all(progress.taken >= goal for progress in self.progress.values())
 
+    def leave_to(self) -> frozenset[str]:
+        """Destinations that are not known here and have not got all of it."""
+        return frozenset(name for name in self.strangers if self._cursors[name] < self.limit)
+
     def lost(self, name: str) -> int:
         """Records that a destination loses when the file goes: those that have not been read for it."""
         progress = self.progress[name]
         return self.segment.counted(progress.read) if progress.read < self.limit else 0
+
+    def lost_by(self, stranger: str) -> int:
+        """Records that a destination loses with the file that is not known here."""
+        return self.segment.counted(self._cursors[stranger])
 
     def orphan(self) -> None:
         """Takes note that the file is gone: what has been read of it cannot be read again."""

@@ -21,6 +21,8 @@ BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 60.0
 #: The longest pause that another side may ask for.
 LONGEST_ASKED_S = 300.0
+#: The longest pause that a destination may ask for without anybody being told.
+PACE_S = 1.0
 #: Seconds between two warnings that records were lost.
 TELL_AGAIN_S = 60.0
 
@@ -40,6 +42,8 @@ class Outlet:
         self.last_delivery: int | None = None
         self.last_error: str | None = None
         self._told_at = -TELL_AGAIN_S
+        #: Whether it has been told that it takes nothing.
+        self._is_told = False
 
     @property
     def wants_traces(self) -> bool:
@@ -84,9 +88,9 @@ class Outlet:
         if len(left) < len(records):
             self.delivered += len(records) - len(left)
             self.last_delivery = time.time_ns()
-        if self.failures:
+        if self._is_told:
             logger.warning("destination %s takes spans again", self.name)
-        self.failures = 0
+        self.failures, self._is_told = 0, False
         self._tidy()
         return left
 
@@ -140,12 +144,18 @@ class Outlet:
         self.failures += 1
         self.last_error = f"{type(error).__name__}: {error}"[:TEXT]
         self.retry_at = time.monotonic() + _pause(self.failures, error)
-        if self.failures == 1:
+        if not self._is_told and not _is_pace(error):
+            self._is_told = True
             logger.error(
                 "destination %s takes no spans: %s; they stay in the journal and are tried again (said once)",
                 self.name,
                 error if str(error) else repr(error),
             )
+
+
+def _is_pace(error: Exception) -> bool:
+    """Whether a destination only goes at a pace of its own: that is no trouble to tell of."""
+    return isinstance(error, RetryLater) and error.seconds is not None and error.seconds <= PACE_S
 
 
 def _pause(failures: int, error: Exception) -> float:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import TracerProvider
 
-from .._version import __version__
 from ..config import Config
 from ..errors import AutotraceError
 from ..recording.guard import guard
@@ -22,6 +19,7 @@ from .drain import Drainer
 from .encoding import dumps
 from .journal import Journal
 from .limits import Limits
+from .resource import resource_of
 from .sampling import Sampler
 from .sink import JournalSink
 
@@ -70,7 +68,7 @@ class Pipeline:
 
         Without a sampler every call is recorded: a parent that another tool has not sampled is no reason to lose it.
         """
-        resource = Resource.create(_resource(config))
+        resource = resource_of(config)
         journal, drainer = self._begin(config, resource)
         if "OTEL_TRACES_SAMPLER" not in config.standard:
             return LeanTracerProvider(JournalSink(journal, drainer.wake))
@@ -99,21 +97,6 @@ class Pipeline:
         size = Limits(config.journal_size).segment_size
         self._journal = Journal(config.home, dict(resource.attributes), size, names)
         return self._journal, self._drainer
-
-
-def _resource(config: Config) -> dict[str, str | int]:
-    found: dict[str, str | int] = {
-        "deployment.environment.name": config.environment,
-        "host.name": socket.gethostname(),
-        "process.pid": os.getpid(),
-        "telemetry.distro.name": "autotrace",
-        "telemetry.distro.version": __version__,
-    }
-    if config.service is not None:
-        found["service.name"] = config.service
-    if config.release is not None:
-        found["service.version"] = config.release
-    return found
 
 
 def drainer_of(config: Config, offered: Callable[[str], Maker | None] = nothing_offered) -> Drainer:

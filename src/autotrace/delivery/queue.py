@@ -47,7 +47,10 @@ def queues(
             with Segment(folder, segment_name) as segment:
                 saved = Cursors(segment.path, segment.body_start)
                 size = segment.size()
+                wanted = segment.destinations
                 for name in names:
+                    if wanted is not None and name not in wanted:
+                        continue
                     told = (offsets or {}).get(segment_name.file, {}).get(name, 0)
                     offset = min(max(told, saved[name]), size)
                     bytes_[name] += size - offset

@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
@@ -18,10 +17,11 @@ from .holdings import Holding
 from .journal import Journal, journals_in
 from .lanes import Lane
 from .limits import Limits, look_at
+from .memory import Memory
 from .outlets import Outlet
 from .parcels import COUNTED, Item, Load, Parcel
 from .sampling import Sampler
-from .segments import Segment, SegmentName, parse, segment_names
+from .segments import Segment, SegmentName, segment_names
 from .spares import Spares
 
 logger = logging.getLogger("autotrace")
@@ -33,19 +33,6 @@ UNNAMED_AGE_S = 60.0
 ADOPT_S, SAVE_S, LIMIT_S = 30.0, 10.0, 5.0
 #: Segments of processes that are gone that are in hand at once.
 ORPHANS = 8
-
-
-@dataclass
-class Waiting:
-    """Lines that the disk does not take, on their way from memory."""
-
-    journal: Journal
-    lines: list[bytes]
-    parcels: list[Parcel]
-
-    @property
-    def is_taken(self) -> bool:
-        return not any(parcel.left for parcel in self.parcels)
 
 
 #: Segments, each with the offset up to which they are to be delivered.
@@ -82,7 +69,7 @@ class Shipping:
         self._names = [outlet.name for outlet in self.outlets]
         self._own: dict[SegmentName, Holding] = {}
         self._orphans: dict[SegmentName, Holding] = {}
-        self._waiting: list[Waiting] = []
+        self._memory = Memory(self._lanes)
         #: The highest sequence of each process that has segments.
         self._last: dict[str, int] = {}
         self._offered: tuple[list[Journal], Target] | None = None
@@ -129,7 +116,7 @@ class Shipping:
     def has(self, target: Target) -> bool:
         """Whether all destinations have what `target` said, and nothing waits in memory."""
         waiting = [journal for journal in journals_in(self.folder) if not journal.retry()]
-        if self._waiting or waiting:
+        if not self._memory.is_empty or waiting:
             return False
         return all(holding.is_settled(name, offset) for holding, offset in target for name in holding.progress)
 
@@ -185,9 +172,7 @@ class Shipping:
     def close(self, timeout_s: float = 0.0) -> None:
         """Leaves to others what is not delivered, and lets the destinations let go of what they hold."""
         deadline = time.monotonic() + timeout_s
-        for waiting in self._waiting:
-            self._give_back(waiting)
-        self._waiting = []
+        self._memory.give_back()
         for lane in self._lanes:
             gone = (item for item in lane.in_hand() if item.parcel.is_orphaned)
             lane.outlet.lost(sum(item.record.kind in COUNTED for item in gone))
@@ -250,7 +235,7 @@ class Shipping:
             self._offered = journals, [(holding, holding.limit) for holding in self._own.values()]
         else:
             self._look_again()
-        self._take_waiting(journals)
+        self._memory.take(journals)
 
     def _look_again(self) -> None:
         """Looks how long each segment in hand is by now; lets go of what another process has taken."""
@@ -258,34 +243,6 @@ class Shipping:
             for name, holding in list(held.items()):
                 if not holding.refresh():
                     held.pop(name).close()
-
-    def _take_waiting(self, journals: Sequence[Journal]) -> None:
-        """Takes from memory what the disk does not take."""
-        now = time.monotonic()
-        if not any(lane.is_idle and lane.outlet.is_ready(now) for lane in self._lanes):
-            return
-        for journal in journals:
-            if journal.retry() or any(waiting.journal is journal for waiting in self._waiting):
-                continue
-            lines = journal.take_waiting()
-            records = parse(b"".join(lines), 0).records
-            parcels = [Parcel(0, sum(map(len, lines)), records) for _ in self._lanes]
-            self._waiting.append(Waiting(journal, lines, parcels))
-            for lane, parcel in zip(self._lanes, parcels, strict=True):
-                lane.push(Load([Item(record, parcel) for record in records], journal.resource))
-
-    def _return_waiting(self) -> None:
-        """Gives back to memory what could not be delivered from there: the disk may take it next."""
-        for waiting in list(self._waiting):
-            if waiting.is_taken or not any(map(Lane.carries, self._lanes, waiting.parcels)):
-                self._waiting.remove(waiting)
-                self._give_back(waiting)
-
-    def _give_back(self, waiting: Waiting) -> None:
-        if not waiting.is_taken:
-            for lane, parcel in zip(self._lanes, waiting.parcels, strict=True):
-                lane.drop(parcel)
-            waiting.journal.put_back(waiting.lines)
 
     def _send(self, lane: Lane, is_last_call: bool) -> bool:
         """Sends a lane what comes next; False when there is nothing, or it takes nothing now."""
@@ -335,7 +292,7 @@ class Shipping:
 
     def _finish(self) -> None:
         """Puts away what is delivered, and leaves word of the rest from time to time."""
-        self._return_waiting()
+        self._memory.give_back_failed()
         for holding in self._holdings():
             if holding.is_final and holding.is_taken(self._is_last(holding)):
                 self._put_away(holding)
@@ -352,7 +309,7 @@ class Shipping:
                 holding.save()
 
     def _put_away(self, holding: Holding) -> None:
-        if holding.strangers:
+        if holding.leave_to():
             holding.save()  # who knows those delivers the rest
         else:
             holding.delete()
@@ -380,31 +337,39 @@ class Shipping:
         for state in states:
             holding = self._own.get(state.name) or self._orphans.get(state.name)
             seen_s = 0.0 if holding is None else now - holding.since
-            if (total > self._limits.size or self._limits.is_old(state, seen_s)) and self._drop(state.name):
+            if total > self._limits.size or self._limits.is_old(state, seen_s):
+                self._drop(state.name)
+                # What another process has in hand is that one's to drop: nothing newer has to go in its place.
                 total -= state.size
 
-    def _drop(self, name: SegmentName) -> bool:
+    def _drop(self, name: SegmentName) -> None:
         """Gives up a segment; what its destinations lose is counted. Not one that is still written to."""
         known = self._own.get(name) or self._orphans.get(name)
         holding = known or self._open(name, False)
         if holding is None or not holding.is_final:
-            return False
+            return
         for outlet in self.outlets:
             if outlet.name in holding.progress:
                 outlet.lost(holding.lost(outlet.name))
+        for stranger in holding.strangers:
+            logger.error(
+                "%s spans for the destination %s, which the settings here do not name, are lost: the journal has"
+                " reached its bounds (journal_size, journal_age)",
+                f"{holding.lost_by(stranger):,}",
+                stranger,
+            )
         holding.orphan()
         holding.delete()
         holding.close()
         self._own.pop(name, None)
         self._orphans.pop(name, None)
-        return True
 
     def _is_last(self, holding: Holding) -> bool:
         """Whether its writer has begun no later segment."""
         return self._last.get(holding.name.process, 0) <= holding.name.sequence
 
     def _has_work(self, holding: Holding) -> bool:
-        return not holding.strangers or not holding.is_taken(self._is_last(holding))
+        return not holding.leave_to() or not holding.is_taken(self._is_last(holding))
 
     def _sweep(self) -> None:
         """Removes what processes left that died at an unlucky moment."""

@@ -1,7 +1,7 @@
 """What sampling has left out, kept for a while: feedback that comes later brings a trace back.
 
-Each process appends to a file of its own beside the journal; any process of the same home looks through all of them, for
-the thumb and its trace often come to different workers. A file is a segment's lines behind a segment's header.
+Each process appends to a file of its own beside the journal; any process of the same home looks through all of them,
+for the thumb and its trace often come to different workers. A file is a segment's lines behind a segment's header.
 """
 
 from __future__ import annotations

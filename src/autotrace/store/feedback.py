@@ -50,8 +50,9 @@ class Feedback:
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Feedback:
         """Feedback from a row of `COLUMNS`."""
-        before, after = row[:5], row[7:11]
-        return cls(*before, _parsed(row[5]), *after, metadata=_mapping(_parsed(row[11])))
+        id_, trace_id, span_id, type_, name, value, _, comment, source_type, source, time_ns, metadata = row
+        known = _mapping(_parsed(metadata))
+        return cls(id_, trace_id, span_id, type_, name, _parsed(value), comment, source_type, source, time_ns, known)
 
     def as_json(self) -> dict[str, Any]:
         """The object in the `feedback` of a trace that `autotrace traces --json` prints."""

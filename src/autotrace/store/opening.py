@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +17,8 @@ from . import schema
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 30.0
+#: Seconds between two attempts to begin a transaction: at least, at most.
+_PAUSE_S = (0.001, 0.003)
 #: What every SQLite database begins with.
 _MAGIC = b"SQLite format 3\0"
 
@@ -70,7 +74,7 @@ def free_name(path: Path) -> Path:
 
 def transaction(connection: sqlite3.Connection, step: Callable[[sqlite3.Connection], T]) -> T:
     """Does `step` in one transaction that writes."""
-    connection.execute("BEGIN IMMEDIATE")
+    _begin(connection)
     try:
         found = step(connection)
         connection.execute("COMMIT")
@@ -79,3 +83,27 @@ def transaction(connection: sqlite3.Connection, step: Callable[[sqlite3.Connecti
             connection.execute("ROLLBACK")
         raise
     return found
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begins a transaction as soon as nobody else writes.
+
+    SQLite's own waiting sleeps longer each time, up to a tenth of a second: of many writers, who has waited long finds
+    the store taken again and again by those that have just come.
+
+    Raises:
+        sqlite3.OperationalError: Others have been writing for `BUSY_TIMEOUT_S`.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(random.uniform(*_PAUSE_S))
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from .opening import transaction
 from .rollups import HOUR_NS
 
 #: Seconds that a transaction deletes for.
-STEP_S = 0.04
+STEP_S = 0.03
 #: Spans that one statement deletes.
 _SPANS = 200
 #: Pages that are given back at once.
-_PAGES = 1024
+_PAGES = 400
+#: Free pages that are left for what comes next.
+_SPARE_PAGES = 1000
 #: Hours after which a span that was counted and not kept can come again and count twice.
 COUNTED_HOURS = 72
 #: Traces that are looked at at once.
@@ -85,20 +88,23 @@ class Pruning:
 
     def prune(self, limits: Limits, deadline: float) -> Pruned:
         """Deletes until the limits hold, or until this moment of `time.monotonic`."""
-        self._checkpoint("PASSIVE")
+        if limits.size is not None:
+            self._checkpoint("PASSIVE")
         found = Pruned(bytes=self.disk_bytes(), is_shrinkable=self._pragma("auto_vacuum") == 2)
         victims, unfinished = self._victims(limits), list[str]()
         while transaction(self._connection, lambda open_: _delete_some(open_, victims, unfinished, found)):
             self._rest()
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline and not unfinished:
                 found.is_done = False
                 break
         if limits.before_ns is not None:
             self._delete_strays(limits.before_ns)
         self._forget_counted()
-        while transaction(self._connection, search.drop_empty) if search.has_fts5(self._connection) else False:
-            self._rest()
-        found.is_done = self._shrink(deadline) and found.is_done
+        if found.traces or self._pragma("freelist_count") > _SPARE_PAGES:
+            if search.has_fts5(self._connection):
+                while transaction(self._connection, search.drop_empty):
+                    self._rest()
+            found.is_done = self._shrink(deadline) and found.is_done
         found.bytes_left = self.disk_bytes()
         found.is_done = found.is_done and (limits.size is None or self._used_bytes() <= limits.size)
         return found
@@ -168,13 +174,15 @@ class Pruning:
     def _delete_strays(self, before_ns: int) -> None:
         """Deletes what was said of traces that are not here."""
         for name in ("feedback", "updates"):
-            transaction(
-                self._connection,
-                lambda open_, name=name: open_.execute(  # type: ignore[misc]
-                    f"DELETE FROM {name} WHERE time_ns < ? AND trace_id NOT IN (SELECT trace_id FROM spans)",  # noqa: S608
-                    (before_ns,),
-                ),
+            stray = (
+                f"SELECT rowid FROM {name} WHERE time_ns < ? "  # noqa: S608
+                f"AND NOT EXISTS (SELECT 1 FROM spans WHERE spans.trace_id = {name}.trace_id) LIMIT 1000"
             )
+            delete = f"DELETE FROM {name} WHERE rowid = ?"  # noqa: S608
+            # Looked for beforehand: meanwhile others can write.
+            while rows := self._connection.execute(stray, (before_ns,)).fetchall():
+                transaction(self._connection, partial(_each, delete, rows))
+                self._rest()
 
     def _forget_counted(self) -> None:
         oldest = time.time_ns() // HOUR_NS - COUNTED_HOURS
@@ -223,6 +231,10 @@ class Pruning:
         time.sleep(self._pause_s)
 
 
+def _each(statement: str, rows: list[tuple[int]], connection: sqlite3.Connection) -> None:
+    connection.executemany(statement, rows)
+
+
 def _delete_some(connection: sqlite3.Connection, victims: Iterator[str], unfinished: list[str], found: Pruned) -> bool:
     """Deletes traces for a while, their roots last; whether any are left.
 
@@ -234,7 +246,7 @@ def _delete_some(connection: sqlite3.Connection, victims: Iterator[str], unfinis
     """
     deadline = time.monotonic() + STEP_S
     remember_highest(connection)
-    while time.monotonic() < deadline:
+    while True:
         if not unfinished:
             trace_id = next(victims, None)
             if trace_id is None:
@@ -247,7 +259,8 @@ def _delete_some(connection: sqlite3.Connection, victims: Iterator[str], unfinis
                 connection.execute(f"DELETE FROM {name} WHERE trace_id = ?", unfinished)  # noqa: S608
             found.traces += 1
             unfinished.clear()
-    return True
+        if time.monotonic() >= deadline:
+            return True
 
 
 def _delete_spans(connection: sqlite3.Connection, trace_id: str) -> int:

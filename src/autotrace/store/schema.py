@@ -129,7 +129,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         # Ids of spans whose words are in no index yet; without `counted`, whose figures are in no rollup either.
         "CREATE TABLE unfilled (first_id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, counted INTEGER NOT NULL)",
-        "INSERT INTO unfilled SELECT 1, max(id), 0 FROM spans HAVING max(id) IS NOT NULL",
+        "INSERT INTO unfilled SELECT 1, id, 0 FROM spans ORDER BY id DESC LIMIT 1",
         # The parts of the search index, each a table of its own, and the highest id that spans ever had.
         "CREATE TABLE search_parts (number INTEGER PRIMARY KEY)",
         "CREATE TABLE highest_id (id INTEGER NOT NULL)",

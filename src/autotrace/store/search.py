@@ -6,7 +6,8 @@ repeat what was said before, which is so indexed once); its id is that of one of
 
 What is in such an index cannot be deleted by itself. So it is cut into parts, a table for each `PART` ids of spans,
 and a part goes with the last of its spans; in between, its words lead to spans that are no longer there, and so to
-nothing. Ids are never given again. Where SQLite has no FTS5 nothing is indexed, and the ids of the spans are kept in `unfilled`.
+nothing. Ids are never given again. Where SQLite has no FTS5 nothing is indexed, and the ids of the spans are kept in
+`unfilled`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from itertools import chain
 
 from autotrace.errors import StoreError
 
@@ -28,8 +28,6 @@ PART = 1 << 16
 TOKENIZER = "unicode61"
 #: Words of a query that count.
 MOST_WORDS = 30
-#: Documents that one statement writes.
-_ROWS = (32, 8, 1)
 #: Segments are merged sixteen at a time (by default four): half the work for the writer, a quarter more for a search.
 _OPTIONS = {"automerge": 16, "crisismerge": 500}
 
@@ -65,13 +63,10 @@ class Index:
                 by_part.setdefault(span // PART, []).append((span, text))
         for number, rows in by_part.items():
             self._make(connection, number)
-            begin = 0
-            while begin < len(rows):
-                size = next(size for size in _ROWS if size <= len(rows) - begin)
-                marks = ", ".join(["(?, ?)"] * size)
-                values = tuple(chain.from_iterable(rows[begin : begin + size]))
-                connection.execute(f"INSERT INTO {table(number)} (rowid, words) VALUES {marks}", values)  # noqa: S608
-                begin += size
+            # A row a statement: before one with several, FTS5 would write out what it has gathered, as a segment that
+            # is to be merged later.
+            insert = f"INSERT INTO {table(number)} (rowid, words) VALUES (?, ?)"  # noqa: S608
+            connection.executemany(insert, rows)
 
     def _make(self, connection: sqlite3.Connection, number: int) -> None:
         if connection.execute("SELECT 1 FROM search_parts WHERE number = ?", (number,)).fetchone():

@@ -106,7 +106,8 @@ class Ledger:
             place = (hour_of(row.values), span_key(key))
             before = self._before(place)
         if before is not None:
-            self._kept.append(place)
+            if row.status != "interrupted":  # from now on the span's row tells
+                self._kept.append(place)
             if not self._move(place, row, before[0]):
                 return
         elif found is not None and found.status == "interrupted":

@@ -23,6 +23,8 @@ from autotrace.delivery import otlp
 from autotrace.delivery.destinations import Record
 from autotrace.delivery.destinations.otlp import OtlpDestination, make
 
+from .mlflow_server import experiment, make_mlflow, mlflow_server, to_mlflow  # noqa: F401 - fixtures
+
 
 class Received(NamedTuple):
     """A request, and what it held."""

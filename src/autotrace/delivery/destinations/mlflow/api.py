@@ -49,7 +49,7 @@ class Api:
         self._expires = float("inf")
         self._client: Client | None = None
         self._compresses = True
-        home = Path("~").expanduser() if home is None else home
+        home = _home() if home is None else home
         if not settings.uri:
             raise RetryLater("no server is named: set MLFLOW_TRACKING_URI")
         self._headers: dict[str, str] = {}
@@ -91,6 +91,19 @@ class Api:
         if not isinstance(found, dict):
             raise RetryLater(f"the server answers with something else than MLflow's JSON: check {_ADDRESS}")
         return found
+
+    def trace_info(self, trace_id: str) -> dict[str, Any]:
+        """What the server knows of a trace beside its spans.
+
+        Raises:
+            NotFound: Nothing.
+            RetryLater: See `call`.
+        """
+        found = self.call("GET", trace_path(trace_id)).get("trace")
+        info = found.get("trace_info") if isinstance(found, dict) else None
+        if not isinstance(info, dict):
+            raise RetryLater(f"the server answers with something else than a trace: check {_ADDRESS}")
+        return info
 
     def post_spans(self, content: bytes, experiment_id: str) -> Reply:
         """Sends an OTLP request; what the answer means is the caller's affair."""
@@ -151,7 +164,7 @@ class Api:
             ca_file=given.ca_file,
             cert_file=given.cert_file,
             verify=given.verify,
-            environ=given.environ,
+            environ=given.standard,
         )
 
     def _identity(self, home: Path) -> dict[str, str]:
@@ -188,6 +201,13 @@ class Api:
             raise RetryLater(f"Databricks gives no token ({type(error).__name__})") from None
         self._expires = time.monotonic() + max(seconds - _RENEW_S, 1.0)
         return token
+
+
+def _home() -> Path:
+    try:
+        return Path("~").expanduser()
+    except RuntimeError:  # a user without one
+        return Path()
 
 
 def error_code(reply: Reply) -> str:

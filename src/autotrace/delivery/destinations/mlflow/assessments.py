@@ -7,6 +7,7 @@ under the same id takes the place of what was given before.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from autotrace.delivery.destinations import WHOLE_TRACE, Record
@@ -27,7 +28,7 @@ def deliver(api: Api, record: Record) -> None:
         Refused: It takes no such assessment.
         RetryLater: It does not now.
     """
-    info = api.call("GET", trace_path(record.trace_id))["trace"]["trace_info"]
+    info = api.trace_info(record.trace_id)
     known = _known(info, record.body["id"])
     if known is None:
         api.call("POST", trace_path(record.trace_id, "assessments"), {"assessment": assessment(record)})
@@ -60,7 +61,7 @@ def _update(api: Api, record: Record, known: Mapping[str, Any]) -> None:
         return
     changes = {key: wanted[key] for key in ("assessment_name", kind, "metadata")}
     changes["rationale"] = wanted.get("rationale", "")
-    mask = ",".join(["assessment_name", kind, "rationale", "metadata"])
+    mask = ",".join(["assessmentName", kind, "rationale", "metadata"])  # in JSON protobuf wants names so
     body = {"assessment": {**changes, "trace_id": mlflow_id(record.trace_id)}, "update_mask": mask}
     api.call("PATCH", path, body)
 
@@ -72,8 +73,7 @@ def assessment(record: Record) -> dict[str, Any]:
     found: dict[str, Any] = {
         "assessment_name": limits.cut(body["name"], limits.ASSESSMENT_NAME),
         "trace_id": mlflow_id(record.trace_id),
-        # The server makes one of its own where it takes none of ours.
-        "assessment_id": f"a-{body['id']}",
+        "assessment_id": assessment_id(record),
         "source": {"source_type": kind, "source_id": limits.cut(body["source"] or "default", limits.METADATA)},
         "create_time": moment(body["time"]),
         "last_update_time": moment(body["time"]),
@@ -92,6 +92,11 @@ def assessment(record: Record) -> dict[str, Any]:
     else:
         found["expectation"] = {"value": value}
     return found
+
+
+def assessment_id(record: Record) -> str:
+    """The id that MLflow's server gives an assessment where it takes ours: one that no other trace's feedback has."""
+    return "a-" + sha256(f"{record.trace_id} {record.body['id']}".encode()).hexdigest()[:32]
 
 
 def _metadata(given: Any) -> dict[str, str]:

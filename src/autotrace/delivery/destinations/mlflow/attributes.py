@@ -94,9 +94,13 @@ def attributes(record: Record) -> dict[str, Any]:
     return found
 
 
+def _operation(given: Mapping[str, Any]) -> str:
+    return str(given.get("gen_ai.operation.name"))
+
+
 def span_type(given: Mapping[str, Any]) -> str:
     """MLflow's type of a span."""
-    named = _TYPES.get(str(given.get("gen_ai.operation.name")))
+    named = _TYPES.get(_operation(given))
     if named is not None:
         return named
     kind = given.get("openinference.span.kind")
@@ -115,7 +119,7 @@ _NAMED_BY: Mapping[str, str] = {
 def span_name(record: Record) -> str:
     """What MLflow calls a span."""
     given = record.body["attributes"]
-    own = given.get(_NAMED_BY.get(str(given.get("gen_ai.operation.name")), ""))
+    own = given.get(_NAMED_BY.get(_operation(given), ""))
     return limits.text_of(own or record.body["name"])
 
 
@@ -158,7 +162,7 @@ def _request(messages: list[dict[str, Any]], given: Mapping[str, Any]) -> dict[s
 
 
 def _response(answers: list[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    if given.get("gen_ai.operation.name") in _ANSWERS_ALL_ALIKE or len(answers) == 1:
+    if _operation(given) in _ANSWERS_ALL_ALIKE or len(answers) == 1:
         reasons = given.get("gen_ai.response.finish_reasons")
         made = {"choices": shapes.choices(answers, reasons if isinstance(reasons, list) else ())}
         return {key: given[name] for key, name in _ANSWER if name in given} | made
@@ -172,7 +176,7 @@ _ANSWER = (("id", "gen_ai.response.id"), ("model", "gen_ai.response.model"))
 
 def _input_value(given: Mapping[str, Any]) -> Any:
     value = _first(given, "gen_ai.tool.call.arguments", "input.value", "gen_ai.retrieval.query.text")
-    if given.get("gen_ai.operation.name") == "embeddings" and value is not None:
+    if _operation(given) == "embeddings" and value is not None:
         return {"model": given.get("gen_ai.request.model"), "input": value}
     return value
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from . import limits, previews, totals
-from .api import Api, NotFound, mlflow_id, trace_path
+from .api import Api, NotFound, mlflow_id
 from .attributes import COST, USAGE, tags_of, trace_tags
 from .traces import Trace, tags_of_process
 
@@ -38,7 +38,7 @@ class Completion:
 
     def __init__(self, api: Api, experiment_id: str, resource: Mapping[str, Any]) -> None:
         self._api = api
-        self._experiment_id = experiment_id
+        self.experiment_id = experiment_id
         self._metadata = metadata_of_process(resource)
         self._tags = tags_of(tags_of_process(resource))
         self._limit = limits.PREVIEW_DATABRICKS if api.settings.is_databricks else limits.PREVIEW
@@ -50,6 +50,7 @@ class Completion:
             Whether the server had tokens of it already: it will add none to them by itself.
 
         Raises:
+            NotFound: There is no such experiment any more.
             Refused: The server takes none of this.
             RetryLater: It does not now.
         """
@@ -74,7 +75,7 @@ class Completion:
         if root is None:
             return
         try:
-            known = self._api.call("GET", trace_path(trace.id))["trace"]["trace_info"]
+            known = self._api.trace_info(trace.id)
         except NotFound:
             if not self._api.settings.is_databricks:
                 raise
@@ -123,7 +124,7 @@ class Completion:
         found: dict[str, Any] = {
             "trace_id": mlflow_id(trace.id),
             "trace_location": self._location(),
-            "request_time": _moment(body["start"]),
+            "request_time": moment(body["start"]),
             "execution_duration": _duration(end - body["start"]),
             "state": "ERROR" if is_bad else "OK",
             "request_preview": previews.request(given, self._limit),
@@ -138,7 +139,7 @@ class Completion:
         return known if isinstance(known, dict) else {}
 
     def _location(self) -> dict[str, Any]:
-        return {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": self._experiment_id}}
+        return {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": self.experiment_id}}
 
     def _metadata_of(self, trace: Trace) -> dict[str, str]:
         given = trace.root.body["attributes"] if trace.root is not None else {}
@@ -201,14 +202,15 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _moment(nanoseconds: int) -> str:
-    moment = _EPOCH + timedelta(microseconds=nanoseconds // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+def moment(nanoseconds: int) -> str:
+    """A moment as MLflow's REST wants it.
+
+    Args:
+        nanoseconds: Since 1970; what lies before that, or after 2262, is taken for the nearest that does not.
+    """
+    found = _EPOCH + timedelta(microseconds=min(max(nanoseconds, 0), 2**63 - 1) // 1000)
+    return found.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
 
 
 def _duration(nanoseconds: int) -> str:
     return f"{max(nanoseconds, 0) / 1e9:.9f}s"
-
-
-#: A moment as MLflow's REST wants it, from nanoseconds since 1970.
-moment = _moment

@@ -73,7 +73,7 @@ class MlflowDestination:
         from .completion import Completion
         from .traces import traces_in
 
-        traces = traces_in(records)
+        traces = traces_in(records, lambda spans, why: self._reject(len(spans), f"broken: {why}"))
         if not traces:
             return []
         completion = Completion(api, experiment.id(api), resource)
@@ -87,15 +87,19 @@ class MlflowDestination:
         """Whether the server's sums of this trace have to be made anew."""
         from autotrace.delivery.http import Refused
 
+        from .api import NotFound
+
         try:
             if trace.ends_here:
                 return completion.announce(trace)
             if self.settings.is_databricks:
                 completion.complete(trace)
             return True
-        except Refused as error:
+        except (NotFound, Refused) as error:
             experiment.forget()
-            experiment.id(api)  # raises where it has been deleted meanwhile: the trace is not to blame for that
+            # Raises where it has been deleted meanwhile: the trace is not to blame for that.
+            if experiment.id(api) != completion.experiment_id:
+                raise RetryLater("the experiment has been made anew") from None
             self._tell("info", f"trace {trace.id}: MLflow takes its spans alone: {error}")
             return True
 
@@ -154,6 +158,8 @@ class MlflowDestination:
                     self._reject(1, f"404: trace {record.trace_id} has not come within a day: what was said of it")
             except Refused as error:
                 self._reject(1, f"{error.status}: trace {record.trace_id}: {error.words}")
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                self._reject(1, f"broken: what was said of trace {record.trace_id} cannot be read: {error!r}")
         return left
 
     def _reject(self, count: int, why: str) -> None:
@@ -167,4 +173,4 @@ class MlflowDestination:
 
 
 def _is_young(nanoseconds: int) -> bool:
-    return time.time_ns() - nanoseconds < PATIENCE_NS
+    return abs(time.time_ns() - nanoseconds) < PATIENCE_NS

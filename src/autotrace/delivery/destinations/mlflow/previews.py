@@ -27,10 +27,13 @@ def _preview(text: str | None, role: str, limit: int) -> str | None:
 
 
 def _spoken(value: Any, role: str) -> str | None:
-    """The last words of a role, where a value is a conversation as frameworks write them down."""
-    messages = value.get("messages") if isinstance(value, dict) else None
-    if not isinstance(messages, list):
+    """The words in a value: the last of a role, where it is a conversation; the only text, where it holds one."""
+    if not isinstance(value, dict):
         return None
+    messages = value.get("messages")
+    if not isinstance(messages, list):
+        only = next(iter(value.values())) if len(value) == 1 else None
+        return only if isinstance(only, str) else None
     said = [
         message["content"]
         for message in messages

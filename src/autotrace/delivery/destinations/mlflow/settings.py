@@ -29,7 +29,7 @@ class Settings:
         ca_file: Certificates that the server is judged by.
         cert_file: Our own certificate, with its key.
         timeout_s: Seconds that one request may take.
-        environ: The variables of other projects, for Databricks and for proxies.
+        standard: The variables of other projects, for Databricks and for proxies.
     """
 
     uri: str = ""
@@ -43,7 +43,7 @@ class Settings:
     ca_file: str | None = None
     cert_file: str | None = None
     timeout_s: float = TIMEOUT_S
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    standard: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_databricks(self) -> bool:
@@ -103,7 +103,7 @@ def read(own: Mapping[str, Any], standard: Mapping[str, str]) -> tuple[Settings,
         ca_file=standard.get("MLFLOW_TRACKING_SERVER_CERT_PATH"),
         cert_file=standard.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
         timeout_s=_seconds(standard.get("MLFLOW_HTTP_REQUEST_TIMEOUT"), problems),
-        environ=standard,
+        standard=standard,
     )
     return settings, problems
 
@@ -138,7 +138,7 @@ def databricks_account(settings: Settings, folder: Path) -> DatabricksAccount | 
         settings: With the URI, which may name a profile.
         folder: The user's home.
     """
-    standard = settings.environ
+    standard = settings.standard
     profile = settings.uri.partition("://")[2].partition(":")[0]
     found = {
         key: standard[name] for key, name in _DATABRICKS_KEYS.items() if not profile and standard.get(name, "").strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,9 +18,11 @@ from .experiment import Experiment
 
 #: What one request holds at most: traces, and bytes before they are compressed. The server takes all or none of it.
 TRACES_LIMIT, BYTES_LIMIT = 64, 4_000_000
+#: Traces that a server may stumble over, one by one, before it is left in peace.
+STUMBLES_LIMIT = 8
 
-#: Attributes of a process that MLflow would show as tags of each trace, and nobody filters by.
-_NO_TAGS = ("telemetry.", "process.", "host.", "os.", "container.", "service.instance.id")
+#: Attributes of a process that would be tags of each trace: nobody filters by them, or MLflow has a place for them.
+_NO_TAGS = ("telemetry.", "process.", "host.", "os.", "container.", "service.instance.id", "vcs.")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,13 @@ class Trace:
         return self.is_whole and self.root is not None and self.root.kind == "E"
 
 
-def traces_in(records: Sequence[Record]) -> list[Trace]:
-    """The traces whose spans are among the records."""
+def traces_in(records: Sequence[Record], broken: Callable[[Sequence[Record], str], None]) -> list[Trace]:
+    """The traces whose spans are among the records.
+
+    Args:
+        records: Of any kind.
+        broken: Told of the spans of a trace that cannot be read, and why.
+    """
     spans: dict[str, dict[str, Record]] = {}
     for record in records:
         if record.kind in ("E", "I"):
@@ -59,7 +66,13 @@ def traces_in(records: Sequence[Record]) -> list[Trace]:
             # A span that was thought interrupted and ended after all has ended.
             if record.kind == "E" or record.span_id not in known:
                 known[record.span_id] = record
-    return [_trace(trace_id, list(found.values())) for trace_id, found in spans.items()]
+    traces = []
+    for trace_id, found in spans.items():
+        try:
+            traces.append(_trace(trace_id, list(found.values())))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it must not hold up the others
+            broken(list(found.values()), f"trace {trace_id} cannot be read: {error!r}")
+    return traces
 
 
 def _trace(trace_id: str, spans: list[Record]) -> Trace:
@@ -122,11 +135,7 @@ def send(
             units.append(_Unit(trace))
         except otlp.Unencodable as error:
             refused.append((trace, "unencodable", str(error)))
-    tags = tags_of_process(resource)
-
-    def post(part: Sequence[_Unit]) -> None:
-        _post(api, experiment, part, tags)
-
+    post = _Post(api, experiment, tags_of_process(resource))
     for part in _parts(units):
         refused += [(unit.trace, reason.status, reason.words) for unit, reason in deliver_split(part, post)]
     bad = {id(trace) for trace, _, _ in refused}
@@ -146,15 +155,31 @@ def _parts(units: Sequence[_Unit]) -> Iterator[list[_Unit]]:
         yield part
 
 
-def _post(api: Api, experiment: Experiment, part: Sequence[_Unit], tags: Mapping[str, Any]) -> None:
-    request = otlp.assemble((span for unit in part for span in unit.spans), tags)
-    reply = api.post_spans(request.SerializeToString(), experiment.id(api))
-    if reply.status == 500:
-        raise Refused(500, words(reply))
-    if reply.status == 501 or (reply.status == 404 and not error_code(reply)):
-        raise RetryLater("the server takes no spans: traces need MLflow 3.4 or newer, and a database as its backend")
-    try:
-        api.check(reply)
-    except NotFound as error:
-        experiment.forget()
-        raise RetryLater(f"the experiment is gone: {error}") from None
+class _Post:
+    """Sends requests of one batch.
+
+    A server that answers 500 to one trace after the other, and has taken none, is the one that is to blame.
+    """
+
+    def __init__(self, api: Api, experiment: Experiment, tags: Mapping[str, Any]) -> None:
+        self._api, self._experiment, self._tags = api, experiment, tags
+        self._stumbles = 0
+        self._has_taken = False
+
+    def __call__(self, part: Sequence[_Unit]) -> None:
+        request = otlp.assemble((span for unit in part for span in unit.spans), self._tags)
+        reply = self._api.post_spans(request.SerializeToString(), self._experiment.id(self._api))
+        if reply.status == 500:
+            self._stumbles += len(part) == 1
+            if self._stumbles < STUMBLES_LIMIT or self._has_taken:
+                raise Refused(500, words(reply))
+        if reply.status == 501 or (reply.status == 404 and not error_code(reply)):
+            raise RetryLater(
+                "the server takes no spans: traces need MLflow 3.4 or newer, and a database as its backend"
+            )
+        try:
+            self._api.check(reply)
+        except NotFound as error:
+            self._experiment.forget()
+            raise RetryLater(f"the experiment is gone: {error}") from None
+        self._has_taken = True

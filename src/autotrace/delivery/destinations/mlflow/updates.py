@@ -21,13 +21,13 @@ def deliver(api: Api, record: Record) -> None:
         RetryLater: It does not now.
     """
     body = record.body
-    metadata = _metadata(body)
-    if metadata:
-        info = api.call("GET", trace_path(record.trace_id))["trace"]["trace_info"]
-        api.call("POST", "traces", {"trace": {"trace_info": {**same(info), "trace_metadata": metadata}}})
-    tags = tags_of(body["tags"])
+    metadata, tags = _metadata(body), tags_of(body["tags"])
     if body["name"] is not None:
         tags[NAME_TAG] = limits.cut(limits.text_of(body["name"]), limits.TRACE_NAME)
+    # Asked in any case: a tag of a trace that is not there is refused in words that differ from database to database.
+    info = api.trace_info(record.trace_id)
+    if metadata:
+        api.call("POST", "traces", {"trace": {"trace_info": {**same(info), "trace_metadata": metadata}}})
     for key, value in tags.items():
         api.call("PATCH", trace_path(record.trace_id, "tags"), {"key": key, "value": value})
 
