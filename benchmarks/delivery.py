@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import delivery_report
 import machine
@@ -76,7 +76,7 @@ class Bench:
         with self._home() as home:
             made = run(OURS, Work("journal", traces=int(4000 * self._share)), home, {}).made
             command = [str(interpreter(OURS)), "-c", _ADOPT, str(home / "home")]
-            done, seconds, cpu = _json(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            done, seconds, cpu = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             figures = {"made": made, "rate": made / seconds, "cpu_per_10k": 10_000 * cpu / made, "complete": done}
             self.found.append(Found("store", "one drainer", OURS.name, figures))
         with self._home() as home:
@@ -186,12 +186,6 @@ def _otlp(url: str) -> dict[str, str]:
 
 def _mlflow(url: str) -> dict[str, str]:
     return {"AUTOTRACE_DESTINATION": "mlflow", "MLFLOW_TRACKING_URI": url, "MLFLOW_EXPERIMENT_NAME": "bench"}
-
-
-def _json(text: str) -> Any:
-    import json
-
-    return json.loads(text)
 
 
 def main() -> None:
