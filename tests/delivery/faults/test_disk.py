@@ -21,12 +21,12 @@ def mount(folder: Path, *options: str) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 512 KB."""
+def small_disk(request, tmp_path: Path) -> Iterator[Path]:
+    """A file system of 512 KB, or as a test asks for."""
     folder = tmp_path / "disk"
     folder.mkdir()
     try:
-        mount(folder, "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs")
+        mount(folder, "-t", "tmpfs", "-o", f"size={getattr(request, 'param', '512k')},mode=700", "tmpfs")
     except FileNotFoundError:
         pytest.skip("there is no mount")
     yield folder
@@ -118,6 +118,7 @@ def on_small_disk(programs, small_disk) -> Callable[[str], str]:
     return lambda code: programs.run(code)[1]
 
 
+@pytest.mark.parametrize("small_disk", ["8m"], indirect=True)
 def test_store_on_a_full_disk(on_small_disk, programs, all_stored):
     """A program whose disk is full throughout its work fails at nothing, and delivers all when there is room again."""
     errors = on_small_disk("""
