@@ -91,7 +91,7 @@ _PARTS: Mapping[str, tuple[str, str, tuple[tuple[str, str, str], ...]]] = {
         (
             "100 traces a second for three seconds, then the program ends; the server is up at first, and no longer "
             "when the figures begin. What autotrace has not delivered is in its journal, for the next process to "
-            "deliver; what the others have not is lost."
+            "deliver; the others have it in memory alone."
         ),
         (_P50, _P99, _CPU, _EXIT),
     ),
