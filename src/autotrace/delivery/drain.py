@@ -20,14 +20,17 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import BuiltinFunctionType
+from typing import TYPE_CHECKING
 
 from .destinations import Destination
 from .health import HealthFile
 from .journal import journals_in
 from .limits import Limits
 from .outlets import Outlet
-from .sampling import Sampler
 from .shipping import Shipping, Target
+
+if TYPE_CHECKING:
+    from .sampling import Sampler
 
 logger = logging.getLogger("autotrace")
 

@@ -11,12 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .destinations import Record
-from .gathering import Gatherer
 from .outlets import Outlet
 from .parcels import Item, Load, Parcel
+
+if TYPE_CHECKING:
+    from .gathering import Gatherer
 
 logger = logging.getLogger("autotrace")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import TracerProvider
@@ -12,7 +12,6 @@ from ..config import Config
 from ..errors import AutotraceError
 from ..recording.guard import guard
 from ..recording.tracer import LeanTracerProvider
-from .costs import cost_usd
 from .destinations import Destination
 from .destinations.known import Maker, make, nothing_offered
 from .drain import Drainer
@@ -20,8 +19,10 @@ from .encoding import dumps
 from .journal import Journal
 from .limits import Limits
 from .resource import resource_of
-from .sampling import Sampler
 from .sink import JournalSink
+
+if TYPE_CHECKING:
+    from .sampling import Sampler
 
 
 class Pipeline:
@@ -128,4 +129,7 @@ def sampler_of(config: Config) -> Sampler | None:
     """What the settings say of which traces are kept; None: all are."""
     if config.sample >= 1:
         return None
+    from .costs import cost_usd
+    from .sampling import Sampler
+
     return Sampler(config.sample, config.keep_slow, config.keep_cost, cost_usd)

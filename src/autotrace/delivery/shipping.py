@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import health
 from .destinations import Destination, Record
 from .encoding import dumps
-from .gathering import Gatherer
 from .holdings import Holding
 from .journal import Journal, journals_in
 from .lanes import Lane
@@ -20,9 +20,12 @@ from .limits import Limits, look_at
 from .memory import Memory
 from .outlets import Outlet
 from .parcels import COUNTED, Item, Load, Parcel
-from .sampling import Sampler
 from .segments import Segment, SegmentName, segment_names
-from .spares import Spares
+
+if TYPE_CHECKING:
+    from .gathering import Gatherer
+    from .sampling import Sampler
+    from .spares import Spares
 
 logger = logging.getLogger("autotrace")
 
@@ -65,7 +68,7 @@ class Shipping:
         self._limits = limits
         many = len(self.outlets) > 1
         self._lanes = [Lane(outlet, _gatherer(outlet, sampler), ring if many else None) for outlet in self.outlets]
-        self._spares = Spares(folder) if sampler is not None else None
+        self._spares = _spares(folder) if sampler is not None else None
         self._names = [outlet.name for outlet in self.outlets]
         self._own: dict[SegmentName, Holding] = {}
         self._orphans: dict[SegmentName, Holding] = {}
@@ -392,5 +395,18 @@ class Shipping:
             logger.warning("journal segment %s %s", self.folder / name.file, problem)
 
 
+# Most programs need neither: they are imported when they are wanted.
+
+
 def _gatherer(outlet: Outlet, sampler: Sampler | None) -> Gatherer | None:
-    return Gatherer(sampler) if outlet.wants_traces or sampler is not None else None
+    if not outlet.wants_traces and sampler is None:
+        return None
+    from .gathering import Gatherer
+
+    return Gatherer(sampler)
+
+
+def _spares(folder: Path) -> Spares:
+    from .spares import Spares
+
+    return Spares(folder)
