@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import shutil
 import subprocess
@@ -20,16 +21,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import delivery_report
 import machine
 import page
 from delivering import SPANS
 from delivery_report import Found
-from delivery_runs import Hanging, Outcome, Refusing, Work, run
+from delivery_runs import Outcome, Work, run
 from delivery_setups import BATCHES, MLFLOW, OURS, SETUPS, MlflowServer
 from environments import SetupUnavailableError, fingerprint, interpreter, prepare
+from relay import Relay
 from setups import Setup
 from sink import Sink
 
@@ -75,7 +76,7 @@ class Bench:
         with self._home() as home:
             made = run(OURS, Work("journal", traces=int(4000 * self._share)), home, {}).made
             command = [str(interpreter(OURS)), "-c", _ADOPT, str(home / "home")]
-            done, seconds, cpu = _json(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            done, seconds, cpu = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             figures = {"made": made, "rate": made / seconds, "cpu_per_10k": 10_000 * cpu / made, "complete": done}
             self.found.append(Found("store", "one drainer", OURS.name, figures))
         with self._home() as home:
@@ -117,35 +118,36 @@ class Bench:
                 server.close()
 
     def down(self) -> None:
-        """100 traces a second to a server that is up, to an address where nobody listens, to one that says nothing."""
-        work = Work("", seconds=3 * self._share, rate=100, warmup=20)
+        """100 traces a second to a server that is up, and to one that is no longer, in two ways."""
+        sink = Sink()
         for setup in self._there(OURS, BATCHES):
-            for state, server in (("up", Sink()), ("refuses", Refusing()), ("says nothing", Hanging())):
-                self._one_down("otlp", setup, state, work, _otlp(server.url))
-                server.shutdown() if isinstance(server, Sink) else server.close()
+            self._states("otlp", setup, sink.url, _otlp)
+            sink.take()
+        sink.shutdown()
         setups = self._there(OURS, MLFLOW)
-        if MLFLOW not in setups:
-            return
-        with self._home() as folder:
-            server = MlflowServer(folder)
-            try:
-                for setup in setups:
-                    self._one_down("mlflow", setup, "up", work, _mlflow(server.url))
-            finally:
-                server.close()
-        for setup in setups:
-            for state, other in (("refuses", Refusing()), ("says nothing", Hanging())):
-                self._one_down("mlflow", setup, state, work, _mlflow(other.url))
-                other.close()
+        if MLFLOW in setups:
+            with self._home() as folder:
+                server = MlflowServer(folder)
+                try:
+                    for setup in setups:
+                        self._states("mlflow", setup, server.url, _mlflow)
+                finally:
+                    server.close()
 
-    def _one_down(self, kind: str, setup: Setup, state: str, work: Work, variables: Mapping[str, str]) -> None:
-        with self._home() as home:
-            try:
-                outcome = run(setup, _by(work, setup), home, variables)
-            except RuntimeError as error:
-                print(f"{kind}, {setup.name}, {state}: {error}", file=sys.stderr)
-                return
-            self._keep("down", f"{kind}, {state}", setup, outcome)
+    def _states(self, kind: str, setup: Setup, url: str, variables: Callable[[str], dict[str, str]]) -> None:
+        work = _by(Work("", seconds=3 * self._share, rate=100, warmup=20), setup)
+        for state in ("up", "refuses", "says nothing"):
+            relay = Relay(url)
+            before = {"refuses": relay.refuse, "says nothing": relay.fall_silent}.get(state, lambda: None)
+            with self._home() as home:
+                try:
+                    outcome = run(setup, work, home, variables(relay.url), before=before)
+                except RuntimeError as error:
+                    print(f"{kind}, {setup.name}, {state}: {error}", file=sys.stderr)
+                    self.found.append(Found("down", f"{kind}, {state}", setup.name, {"p50": float("inf")}))
+                else:
+                    self._keep("down", f"{kind}, {state}", setup, outcome)
+            relay.refuse()
 
     def _keep(self, part: str, case: str, setup: Setup, outcome: Outcome, arrived: int | None = None) -> None:
         figures = delivery_report.figures(outcome)
@@ -183,13 +185,7 @@ def _otlp(url: str) -> dict[str, str]:
 
 
 def _mlflow(url: str) -> dict[str, str]:
-    return {"AUTOTRACE_DESTINATION": "mlflow", "MLFLOW_TRACKING_URI": url, "MLFLOW_EXPERIMENT_ID": "0"}
-
-
-def _json(text: str) -> Any:
-    import json
-
-    return json.loads(text)
+    return {"AUTOTRACE_DESTINATION": "mlflow", "MLFLOW_TRACKING_URI": url, "MLFLOW_EXPERIMENT_NAME": "bench"}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,9 @@ class Found:
 
 def figures(outcome: Outcome) -> dict[str, float]:
     """What is told of a run."""
-    commits = [1000 * seconds for one in outcome.figures for seconds in one.get("commits", ())]
+    commits, waits = (
+        [1000 * seconds for one in outcome.figures for seconds in one.get(name, ())] for name in ("commits", "waits")
+    )
     return {
         "made": outcome.made,
         "rate": outcome.rate,
@@ -38,6 +41,7 @@ def figures(outcome: Outcome) -> dict[str, float]:
         "exit": outcome.exit_seconds,
         "commit_p50": percentile(commits, 0.5),
         "commit_p99": percentile(commits, 0.99),
+        "wait_p99": percentile(waits, 0.99),
     }
 
 
@@ -47,7 +51,11 @@ _CPU = ("CPU s / 10,000 spans", "cpu_per_10k", "{:.2f}")
 _P50, _P99 = ("µs a span, p50", "p50", "{:.0f}"), ("µs a span, p99", "p99", "{:.0f}")
 _ARRIVED, _LOST = ("arrived", "arrived", "{:,.0f}"), ("lost", "lost", "{:,.0f}")
 _BEHIND = ("delivered after, s", "behind", "{:.1f}")
-_COMMITS = (("commit p50, ms", "commit_p50", "{:.1f}"), ("commit p99, ms", "commit_p99", "{:.1f}"))
+_COMMITS = (
+    ("commit p50, ms", "commit_p50", "{:.1f}"),
+    ("commit p99, ms", "commit_p99", "{:.1f}"),
+    ("wait p99, ms", "wait_p99", "{:.1f}"),
+)
 _EXIT = ("exit, s", "exit", "{:.1f}")
 
 _PARTS: Mapping[str, tuple[str, str, tuple[tuple[str, str, str], ...]]] = {
@@ -58,14 +66,19 @@ _PARTS: Mapping[str, tuple[str, str, tuple[tuple[str, str, str], ...]]] = {
     ),
     "store": (
         "Into the store, search index included",
-        "One drainer delivers what another process has left; then eight processes make spans and each delivers its own. "
-        "`delivered after` is how long after the last span everything was stored.",
+        (
+            "One drainer delivers what another process has left; then eight processes make spans and each delivers its "
+            "own. `delivered after` is how long after the last span everything was stored; `commit` is a transaction "
+            "from its beginning to its end, `wait` how long it waited for other writers before."
+        ),
         (_SPEED, _CPU, _P50, _P99, _BEHIND, *_COMMITS),
     ),
     "otlp": (
         "To a server that speaks OTLP",
-        "The same program, the same calls of OpenTelemetry's API, the same server on the loopback, which takes everything; "
-        "both compress with gzip. CPU is the program's, to the end of the flush.",
+        (
+            "The same program, the same calls of OpenTelemetry's API, the same server on the loopback, which takes "
+            "everything; both compress with gzip. CPU is the program's, to the end of the flush."
+        ),
         (("made, spans/s", "rate", "{:,.0f}"), _ARRIVED, _LOST, _BEHIND, _CPU, _P50, _P99),
     ),
     "mlflow": (
@@ -75,8 +88,11 @@ _PARTS: Mapping[str, tuple[str, str, tuple[tuple[str, str, str], ...]]] = {
     ),
     "down": (
         "While the server is down",
-        "100 traces a second for three seconds, then the program ends. What autotrace has not delivered is in its journal "
-        "and is delivered by the next process; the others' is lost.",
+        (
+            "100 traces a second for three seconds, then the program ends; the server is up at first, and no longer "
+            "when the figures begin. What autotrace has not delivered is in its journal, for the next process to "
+            "deliver; the others have it in memory alone."
+        ),
         (_P50, _P99, _CPU, _EXIT),
     ),
 }
@@ -92,14 +108,15 @@ def markdown(
     is_changed: bool,
 ) -> str:
     """The whole part."""
-    rounds = max(
-        sum(one.part == two.part and one.case == two.case and one.setup == two.setup for two in found) for one in found
-    )
+    rounds = max(Counter((one.part, one.case, one.setup) for one in found).values())
     lines = [
         "## Delivery",
-        f"Measured on {date}: {machine['processor']}, {machine['cores']} cores, {machine['system']}, {machine['python']}; "
-        f"load average at the start {load:.1f}. Rounds: {rounds}; every figure is the median over the rounds, and brackets "
-        "hold the smallest and the largest. A trace has five spans, each with 4 KiB of content.",
+        (
+            f"Measured on {date}: {machine['processor']}, {machine['cores']} cores, {machine['system']}, "
+            f"{machine['python']}; load average at the start {load:.1f}. Rounds: {rounds}; every figure is the median "
+            "over the rounds, and brackets hold the smallest and the largest. A trace has five spans, each with 4 KiB "
+            "of content."
+        ),
     ]
     lines += [f"- {TITLES[name]} was not measured: {why.strip().splitlines()[-1]}" for name, why in missing.items()]
     if is_changed:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from setups import Setup
 
 WORKER = Path(__file__).resolve().parent / "delivery_worker.py"
 #: Seconds that a process may take to end before it is killed, and a run in all.
-EXIT_LIMIT, RUN_LIMIT = 20.0, 120.0
+EXIT_LIMIT, RUN_LIMIT = 20.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,19 @@ class Outcome:
         return 10_000 * self.cpu / self.made
 
 
-def run(setup: Setup, work: Work, home: Path, variables: Mapping[str, str], processes: int = 1) -> Outcome:
-    """Lets some processes work at once; all begin when all are ready."""
+def run(
+    setup: Setup,
+    work: Work,
+    home: Path,
+    variables: Mapping[str, str],
+    processes: int = 1,
+    before: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Lets some processes work at once; all begin when all are ready and have warmed up, and `before` has been called.
+
+    Raises:
+        RuntimeError: One of them does not come to its end, within RUN_LIMIT or at all.
+    """
     started = [_start(setup, work, home, variables) for _ in range(processes)]
     limit = threading.Timer(RUN_LIMIT, lambda: [process.kill() for process in started])
     limit.start()
@@ -81,6 +91,7 @@ def run(setup: Setup, work: Work, home: Path, variables: Mapping[str, str], proc
             assert process.stdout is not None
             if not any(line == "ready\n" for line in process.stdout):
                 raise RuntimeError("it did not begin")
+        before()
         for process in started:
             assert process.stdin is not None
             process.stdin.write("go\n")
@@ -139,26 +150,3 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value that so large a share of all is not above; nan where there is none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
-
-
-class Refusing:
-    """An address at which nobody listens."""
-
-    def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as holder:
-            self.url = f"http://127.0.0.1:{holder.getsockname()[1]}"
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-class Hanging:
-    """A server that takes connections and never says a word."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-
-    def close(self) -> None:
-        """Ends all connections."""
-        self._socket.close()

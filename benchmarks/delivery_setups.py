@@ -34,7 +34,7 @@ MLFLOW = Setup(
     "mlflow",
     "",
     requirements=("mlflow",),
-    variables={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_EXPERIMENT_ID": "0"},
+    variables={"MLFLOW_DISABLE_TELEMETRY": "true"},
     shown=("mlflow",),
 )
 SETUPS = (OURS, BATCHES, MLFLOW)

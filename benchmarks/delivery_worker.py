@@ -1,8 +1,8 @@
 """One process of a benchmark of delivery: `python delivery_worker.py PLAN`; its last line of output is what it found.
 
-PLAN is JSON: tracer, a module of `delivering`; traces, seconds: what ends the work, whichever comes first; rate: traces a
-second, 0 for as many as there can be; warmup: traces before; flush: seconds that the flush at the end may take, 0 for none.
-It begins when a line comes in.
+PLAN is JSON: tracer, a module of `delivering`; traces, seconds: what ends the work, whichever comes first; rate: traces
+a second, 0 for as many as there can be; warmup: traces before; flush: seconds that the flush at the end may take, 0 for
+none. It begins when a line comes in.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def main() -> None:
     tracer.begin()
     for _ in range(plan["warmup"]):
         tracer.trace()
-    if plan["warmup"] and plan["flush"]:
-        tracer.flush(plan["flush"])
+    if hasattr(tracer, "flush"):
+        tracer.flush(30)
     print("ready", flush=True)
     sys.stdin.readline()
     result = work(tracer, plan)

@@ -1,7 +1,8 @@
 """What makes spans in a benchmark of delivery: a module per tracer.
 
-Each has `begin()`, which sets the tracer up, and `trace()`, which makes one trace of `SPANS` spans with `CONTENT` on each;
-and, where it has them, `flush(seconds)`, which says whether all was delivered, and `figures()`, more that it has to tell.
+Each has `begin()`, which sets the tracer up, and `trace()`, which makes one trace of `SPANS` spans with `CONTENT` on
+each; and, where it has them, `flush(seconds)`, which says whether all was delivered, and `figures()`, more that it has
+to tell.
 """
 
 #: Spans of a trace, and the texts that each of them carries: 4 KiB, as JSON of messages.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import ProxyTracerProvider, TracerProvider
 
 from . import ATTRIBUTES, SPANS
 
-provider: TracerProvider
+#: Set by the tracer's module.
+provider: TracerProvider = ProxyTracerProvider()
 
 
 def trace() -> None:

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import autotrace
 from autotrace.activation import active
-from autotrace.delivery.destinations.sqlite import StoreDestination
+from autotrace.store import opening, writer
 
 from . import api
 
 _commits: list[float] = []
+_waits: list[float] = []
 
 
 def begin() -> None:
-    """Builds the pipeline, and times the store's transactions."""
-    deliver = StoreDestination.deliver
+    """Builds the pipeline, and times the store's transactions: how long each waits for other writers, and the rest."""
+    begin_, transaction = opening._begin, writer.transaction  # type: ignore[attr-defined]
 
-    def timed(self: StoreDestination, records: Sequence[Any], resource: Mapping[str, Any]) -> Any:
+    def timed_begin(connection: Any) -> None:
         before = time.perf_counter()
-        try:
-            return deliver(self, records, resource)
-        finally:
-            _commits.append(time.perf_counter() - before)
+        begin_(connection)
+        _waits.append(time.perf_counter() - before)
 
-    StoreDestination.deliver = timed  # type: ignore[method-assign]
+    def timed(connection: Any, step: Callable[[Any], Any]) -> Any:
+        before = time.perf_counter()
+        found = transaction(connection, step)
+        _commits.append(time.perf_counter() - before - _waits[-1])
+        return found
+
+    opening._begin, writer.transaction = timed_begin, timed  # type: ignore[attr-defined]
     api.provider = active().provider()
 
 
@@ -39,5 +44,5 @@ def flush(seconds: float) -> bool:
 
 
 def figures() -> dict[str, Any]:
-    """The seconds that the store took for each batch."""
-    return {"commits": _commits}
+    """The seconds that each transaction of the store took once it had begun, and waited before."""
+    return {"commits": _commits, "waits": _waits}
