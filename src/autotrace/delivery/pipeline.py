@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .sampling import Sampler
 
 
+#: The part of `exit_timeout` that delivery may take; the interpreter's own end takes the rest.
+WAITS = 0.8
+
+
 class Pipeline:
     """The way of a span from the recorder to the destinations.
 
@@ -62,7 +66,7 @@ class Pipeline:
     def close(self) -> None:
         """Delivers what can be delivered within the setting `exit_timeout`; the rest stays in the journal."""
         if self._drainer is not None:
-            self._drainer.close(self._exit_timeout)
+            self._drainer.close(self._exit_timeout * WAITS)
 
     def _own(self, config: Config) -> TracerProvider:
         """A private provider. The SDK's own where its sampler is asked for; ours, many times faster, otherwise.
