@@ -28,6 +28,10 @@ LLAMA_ALONE := $(findstring plugins/autotrace-llama-index,$(ARGS))
 # pytest's status 5, no tests: what ARGS chose by name may be in the other environment.
 MAY_BE_EMPTY := $(if $(ARGS),$(if $(NEWEST_ALONE)$(LLAMA_ALONE),,|| test $$? -eq 5))
 
+# Most tests wait for processes and servers: several files at once, where all are run. WORKERS=0: one after another.
+WORKERS ?= 3
+SEVERAL := $(if $(ARGS),,--numprocesses $(WORKERS) --dist loadfile)
+
 # What is set for another Python must not reach ours.
 unexport PYTHONHOME
 unexport PYTHONPATH
@@ -51,10 +55,10 @@ demo: $(VENV)/autotrace.stamp $(LLAMA_VENV)/autotrace.stamp
 test: $(if $(LLAMA_ALONE),,test-newest) $(if $(NEWEST_ALONE),,test-llama-index)
 
 test-newest: $(VENV)/test.stamp $(MLFLOW_VENV)/mlflow.stamp
-	$(BIN)/python -m pytest $(ARGS) $(MAY_BE_EMPTY)
+	$(BIN)/python -m pytest $(SEVERAL) $(ARGS) $(MAY_BE_EMPTY)
 
 test-llama-index: $(LLAMA_VENV)/test.stamp $(MLFLOW_VENV)/mlflow.stamp
-	$(LLAMA_BIN)/python -m pytest -o testpaths="$(LLAMA_TESTS)" $(ARGS) $(MAY_BE_EMPTY)
+	$(LLAMA_BIN)/python -m pytest -o testpaths="$(LLAMA_TESTS)" $(SEVERAL) $(ARGS) $(MAY_BE_EMPTY)
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/python -m ruff check
