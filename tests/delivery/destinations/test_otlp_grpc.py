@@ -181,7 +181,7 @@ def test_refused(destination: OtlpDestination, grpc_receiver: GrpcReceiver) -> N
 def test_a_server_that_refuses_all(destination: OtlpDestination, grpc_receiver: GrpcReceiver) -> None:
     """Where a request without spans is refused in the same words, spans wait."""
     grpc_receiver.errors.extend([(grpc.StatusCode.INVALID_ARGUMENT, "no tenant", ())] * 2)
-    with pytest.raises(RetryLater, match="HEADERS: .*no tenant"):
+    with pytest.raises(RetryLater, match=r"HEADERS: .*no tenant"):
         destination.deliver([span(1)], RESOURCE)
     destination.deliver([span(1)], RESOURCE)
     assert (names(grpc_receiver.records), destination.rejected) == (["span 1"], 0)
