@@ -90,6 +90,10 @@ def test_the_current_trace(journalled: Read) -> None:
         {"value": None},
         {"value": float("nan")},
         {"value": ["a"]},
+        {"value": float("inf")},
+        {"value": 10**5000},
+        {"metadata": ["a"]},
+        {"metadata": "a"},
         {"trace_id": "none"},
         {"trace_id": "0" * 32},
         {"trace_id": 7},
@@ -132,6 +136,41 @@ def test_odd_values_are_journalled(journalled: Read) -> None:
     autotrace.log_expectation({"when": object(), "n": 2**80, "s": "\ud800"}, trace_id=TRACE)
     ((_, _, _, body),) = journalled()
     assert json.dumps(body)
+
+
+class Stranger:
+    """What cannot even say its name."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+def test_strangers_are_journalled(journalled: Read) -> None:
+    """An object whose text cannot be had costs neither the verdict nor the change, and raises nothing."""
+    odd: Any = Stranger()
+    autotrace.log_feedback(True, trace_id=TRACE, user=odd, comment=odd, metadata={"a": odd})
+    autotrace.log_expectation({"a": odd, "n": 10**5000}, trace_id=TRACE)
+    autotrace.update_trace(trace_id=TRACE, session=odd, user=odd, name=odd, tags={"a": odd, "plan": "pro"})
+    feedback, expectation, update = (body for _, _, _, body in journalled())
+    assert feedback["value"] is True
+    assert list(expectation["value"]) == ["a", "n"]
+    assert update["tags"]["plan"] == "pro"
+
+
+def test_expectations_are_redacted(journalled: Read) -> None:
+    """What stands under the name of a secret is hidden in values and metadata of any depth."""
+    autotrace.log_expectation({"to": [{"api_key": "sk-1234567"}]}, trace_id=TRACE, metadata={"password": "sk-1234567"})
+    ((_, _, _, body),) = journalled()
+    assert "sk-1234567" not in json.dumps(body)
+
+
+def test_long_names_stay_whole(journalled: Read) -> None:
+    """Two long sessions stay two: who cannot hold them whole cuts them himself."""
+    autotrace.update_trace(trace_id=TRACE, session="s" * 300 + "1", user="u" * 300, name="n" * 300)
+    ((_, _, _, body),) = journalled()
+    assert (body["session"][-2:], len(body["user"]), len(body["name"])) == ("s1", 300, 300)
 
 
 def test_switched_off(journalled: Read) -> None:

@@ -13,6 +13,8 @@ from .errors import FeedbackError
 SOURCES = ("human", "llm_judge", "code")
 #: Characters of a name, of who gave it, of a text value and of a comment.
 NAME_LIMIT, TEXT_LIMIT = 250, 10_000
+#: What a mark must lie below: not every place that it goes to can hold more.
+NUMBER_LIMIT = 2**63
 _TRACE, _SPAN = re.compile("(?:tr-)?([0-9a-f]{32})"), re.compile("[0-9a-f]{16}")
 _WHOLE_TRACE = "0" * 16
 
@@ -55,8 +57,10 @@ def log_feedback(
     Raises:
         FeedbackError: There is no trace, or a value cannot be used.
     """
-    if not isinstance(value, bool | int | float | str) or value != value:
+    if not isinstance(value, bool | int | float | str):
         raise FeedbackError(f"the value must be true, false, a number or a text, not {type(value).__name__}")
+    if isinstance(value, int | float) and not abs(value) < NUMBER_LIMIT:
+        raise FeedbackError("a number must be finite, and below 2**63")
     return _log("feedback", value, trace_id, span_id, name, comment, user, source, metadata)
 
 
@@ -102,13 +106,14 @@ def update(trace_id: str, session: str | None, user: str | None, tags: Mapping[s
         FeedbackError: The trace's id is none.
     """
     from .activation import active
+    from .recording.encoding import plain
 
     body = {
         "time": time.time_ns(),
-        "name": _short(name),
-        "session": _short(session),
-        "user": _short(user),
-        "tags": dict(tags),
+        "name": _text(name),
+        "session": _text(session),
+        "user": _text(user),
+        "tags": plain(dict(tags)),
     }
     active().note("U", f"{_trace(trace_id)} {_WHOLE_TRACE}", body)
 
@@ -125,6 +130,7 @@ def _log(
     metadata: Mapping[str, Any] | None,
 ) -> str:
     from .activation import active
+    from .recording.privacy import scrubbed
 
     trace = _trace(trace_id)
     span = _WHOLE_TRACE if span_id is None else span_id
@@ -134,23 +140,26 @@ def _log(
         raise FeedbackError(f"the name must be a text, not {name!r:.80}")
     if source not in SOURCES:
         raise FeedbackError(f"the source must be one of {', '.join(SOURCES)}, not {source!r:.80}")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise FeedbackError(f"the metadata must be a mapping, not {type(metadata).__name__}")
     recorder = active().recorder()
     name, user = name.strip()[:NAME_LIMIT], _short(user)
     found = feedback_id(trace, span, kind, name, source, user)
     if recorder is None:
         return found
     policy = recorder.policy
-    kept = None if comment is None else policy.value(str(comment)[:TEXT_LIMIT])
+    said = _text(comment)
+    kept = None if said is None else policy.value(said[:TEXT_LIMIT])
     body = {
         "id": found,
         "type": kind,
         "name": name,
-        "value": policy.text(value[:TEXT_LIMIT]) if isinstance(value, str) else value,
+        "value": policy.text(value[:TEXT_LIMIT]) if isinstance(value, str) else scrubbed(value, policy.text),
         "comment": None if kept is None else kept[0],
         "source_type": source,
         "source": user,
         "time": time.time_ns(),
-        "metadata": {str(key): str(item) for key, item in (metadata or {}).items()},
+        "metadata": {key: _text(item) for key, item in scrubbed(dict(metadata or {}), policy.text).items()},
     }
     active().note("F", f"{trace} {span}", body)
     return found
@@ -178,5 +187,13 @@ def _trace(trace_id: str | None) -> str:
     return found[1]
 
 
-def _short(text: Any) -> str | None:
-    return None if text is None else str(text)[:NAME_LIMIT]
+def _short(value: Any) -> str | None:
+    text = _text(value)
+    return None if text is None else text[:NAME_LIMIT]
+
+
+def _text(value: Any) -> str | None:
+    """A text as it is, anything else as JSON: without calling what a stranger's `str` would."""
+    from .recording.encoding import readable, to_json
+
+    return value if value is None else readable(value) if isinstance(value, str) else to_json(value)

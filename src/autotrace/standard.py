@@ -44,6 +44,6 @@ def _names_mlflow(standard: Mapping[str, str]) -> bool:
     if switch in _FALSE:
         return False
     address = standard.get("MLFLOW_TRACKING_URI", "").strip()
-    if address.startswith(("http://", "https://")) or address.partition(":")[0] == "databricks":
+    if address.lower().startswith(("http://", "https://")) or address.partition(":")[0] == "databricks":
         return True
     return switch in _TRUE and not address and "DATABRICKS_HOST" in standard

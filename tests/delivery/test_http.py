@@ -196,6 +196,22 @@ def test_no_address(client: Client, url: str) -> None:
         client.send("GET", url)
 
 
+def test_a_server_cannot_give_away_the_password_of_an_address(
+    serve: Callable[[Answer], Server], client: Client
+) -> None:
+    """The header that is made of an address's user and password, and that of one request, are secret too."""
+
+    def echo(connection: socket.socket) -> None:
+        asked = heard(connection)
+        connection.sendall(head(401, len(asked)) + asked)
+
+    address = serve(echo).url.replace("//", "//user:hunter22@")
+    reply = client.send("GET", address, headers={"x-token": "of-one-request", "content-type": "text/plain"})
+    assert b"text/plain" in reply.body
+    for secret in (b"hunter22", b"dXNlcjpodW50ZXIyMg", b"of-one-request"):
+        assert secret not in reply.body
+
+
 @pytest.mark.parametrize("header", [{"a": "b\r\nsecret: 1"}, {"a": "secret ☃"}, {"a\nb": "secret"}])
 def test_a_header_that_cannot_be_sent(serve: Callable[[Answer], Server], header: dict[str, str]) -> None:
     """A header that HTTP has no place for is told without its value, and nothing is sent of it."""

@@ -17,6 +17,7 @@ from autotrace.delivery.drain import Drainer
 from autotrace.delivery.encoding import dumps
 from autotrace.delivery.outlets import Outlet
 from autotrace.delivery.sampling import Sampler
+from autotrace.delivery.spares import Spares
 
 from .conftest import Collecting, Line
 
@@ -186,6 +187,41 @@ def test_sampled_out_is_counted(make_line: Any, home: Path) -> None:
     assert (counting.named("E"), counting.counted) == (["bad"], ["a", "b"])
     assert drainer.close(5)
     assert not list((home / "journal").glob("*.journal"))
+
+
+def test_feedback_that_another_process_has_got_already(make_line: Any) -> None:
+    """A trace is kept on which feedback came to another process before it was over; what is beside it is left out."""
+    line, counting = make_line([]), Counting()
+    drainer = sampled(line, counting)
+    with line.tracer.start_as_current_span("root") as root:
+        Spares(line.journal.folder).want(f"{root.get_span_context().trace_id:032x}")
+        ended(line, "child")
+    ended(line, "other")
+    assert drainer.flush(30)
+    assert (counting.named("E"), counting.counted) == (["child", "root"], ["other"])
+    assert drainer.close(5)
+
+
+def test_feedback_on_what_another_process_has_leaves_word(make_line: Any) -> None:
+    """Whoever delivers feedback tells those that may have its trace; the word is its owner's alone, and bounded."""
+    line = make_line([])
+    drainer = sampled(line, Counting())
+    noted(line)
+    noted(line, trace="f" * 32)
+    assert drainer.flush(30)
+    assert Spares(line.journal.folder).wanted() == {TRACE, "f" * 32}
+    assert drainer.close(5)
+
+
+def test_word_of_feedback_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process keeps two files of it; what is older is gone."""
+    monkeypatch.setattr("autotrace.delivery.spares.WANTED_BYTES", 100)
+    spares = Spares(tmp_path)
+    for number in range(50):
+        spares.want(f"{number:032x}")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert f"{49:032x}" in Spares(tmp_path).wanted()
+    assert f"{0:032x}" not in Spares(tmp_path).wanted()
 
 
 def test_feedback_brings_a_trace_back(make_line: Any, home: Path) -> None:

@@ -48,6 +48,8 @@ _CREDENTIALS = frozenset({401, 403})
 _BUSY = frozenset({408, 425, 429})
 #: Shorter texts are no secrets, and stand in many an answer.
 _SECRET_LENGTH = 6
+#: Headers that say nothing in secret; a server's words may well be about them.
+_OPEN_HEADERS = frozenset({"user-agent", "content-type", "content-encoding", "accept"})
 
 
 class Reply(NamedTuple):
@@ -164,7 +166,7 @@ class Client:
         except ValueError:  # its text would show the value
             raise RetryLater(f"{where}: a header, a method or the address cannot be sent as it is") from None
         if not 200 <= response.status < 300:
-            content = without_secrets(content.decode("latin-1"), self._headers).encode("latin-1")
+            content = without_secrets(content.decode("latin-1"), given).encode("latin-1")
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
 
     def close(self) -> None:
@@ -233,7 +235,8 @@ class Client:
 
 def without_secrets(text: str, headers: Mapping[str, str]) -> str:
     """What a server says without what it was told in secret: the headers' values, and `xyz` of `Bearer xyz`."""
-    secrets = {secret for value in headers.values() for secret in (value, value.rpartition(" ")[2])}
+    given = [value for name, value in headers.items() if name.lower() not in _OPEN_HEADERS]
+    secrets = {secret for value in given for secret in (value, value.rpartition(" ")[2])}
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SECRET_LENGTH:
             text = text.replace(secret, "***")

@@ -257,10 +257,22 @@ class Shipping:
             if not self._read(lane, now):
                 return False
             load = lane.next_load(now, is_last_call)
-        if load.is_counted_only and self._spares is not None:
-            self._spares.add([item.record for item in load.items], load.resource)
-        lane.send(load)
+        lane.send(self._left_out(lane, load) if load.is_counted_only else load)
         return True
+
+    def _left_out(self, lane: Lane, load: Load) -> Load:
+        """What sampling leaves out is put aside; where there is feedback on some of it by now, that goes first."""
+        if self._spares is None or lane.gatherer is None:
+            return load
+        self._spares.add([item.record for item in load.items], load.resource)
+        wanted = self._spares.wanted()
+        kept = [item for item in load.items if item.record.trace_id in wanted]
+        if not kept:
+            return load
+        for item in kept:
+            lane.gatherer.keeps(item.record.trace_id)
+        lane.push(Load([item for item in load.items if item.record.trace_id not in wanted], load.resource, True))
+        return Load(kept, load.resource)
 
     def _read(self, lane: Lane, now: float) -> bool:
         """Reads a batch for a lane: this process's own come first; False when it has all."""
@@ -285,6 +297,7 @@ class Shipping:
             return
         for record in records:
             if record.kind == "F" and lane.gatherer.keeps(record.trace_id):
+                self._spares.want(record.trace_id)
                 for spare, resource in self._spares.find(record.trace_id):
                     parcel = Parcel(0, 0, spare)
                     lane.push(Load([Item(one, parcel) for one in spare], resource))

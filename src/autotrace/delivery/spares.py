@@ -2,6 +2,9 @@
 
 Each process appends to a file of its own beside the journal; any process of the same home looks through all of them,
 for the thumb and its trace often come to different workers. A file is a segment's lines behind a segment's header.
+
+A thumb may also come before its trace is over. So whoever delivers one leaves word of the trace first and looks for
+it then, and whoever leaves a trace out puts it here first and looks for word of it then: one of them sees the other.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from .segments import line_of, parse
 
 SUFFIX = ".spare"
 OLD = ".spare-old"
+#: Ids of traces on which there is feedback, a line each.
+WANTED, WANTED_OLD = ".wanted", ".wanted-old"
+WANTED_BYTES = 1024 * 1024
 #: Bytes of a file; when it has them it is put aside, and the one that was aside before goes.
 FILE_BYTES = 16 * 1024 * 1024
 #: Seconds after which nobody looks for what is in a file.
@@ -44,8 +50,9 @@ class Spares:
         self._folder = folder
         self._limit = limit
         self._path = folder / f"{time.time_ns():x}-{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
-        self._written = 0
         self._known: OrderedDict[str, None] = OrderedDict()
+        #: What was read of each file of wanted traces, and its size and time of change then.
+        self._wanted: dict[Path, tuple[tuple[int, int], frozenset[str]]] = {}
 
     def add(self, records: Sequence[Record], resource: Mapping[str, Any]) -> None:
         """Keeps records for a while; where the disk takes none they are gone."""
@@ -61,36 +68,56 @@ class Spares:
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         with suppress(OSError):
-            self._append([line_of("H - - ", dumps({"resource": dict(resource)})), *lines])
+            header = line_of("H - - ", dumps({"resource": dict(resource)}))
+            self._append(self._path, b"".join([header, *lines]), self._limit, OLD)
+
+    def want(self, trace_id: str) -> None:
+        """Leaves word that a trace is to be kept, for the process that has it; call it before `find`."""
+        with suppress(OSError):
+            self._append(self._path.with_suffix(WANTED), f"{trace_id}\n".encode(), WANTED_BYTES, WANTED_OLD)
+
+    def wanted(self) -> frozenset[str]:
+        """The traces of which any process here has lately left word; call it after `add`."""
+        known, self._wanted = self._wanted, {}
+        for path in self._files(WANTED, WANTED_OLD):
+            with suppress(OSError):
+                state = path.stat()
+                seen = state.st_size, state.st_mtime_ns
+                read = known.get(path)
+                if read is None or read[0] != seen:
+                    read = seen, frozenset(path.read_text("ascii", "replace").split())
+                self._wanted[path] = read
+        return frozenset().union(*(ids for _, ids in self._wanted.values()))
 
     def find(self, trace_id: str) -> Iterator[tuple[list[Record], Mapping[str, Any]]]:
         """What any process here has left out of a trace, with its attributes."""
-        for path in self._files():
+        for path in self._files(SUFFIX, OLD):
             with suppress(OSError, ValueError):
                 yield from _found(path, trace_id.encode())
 
     def sweep(self) -> None:
         """Removes what nobody looks for any more."""
         old = time.time() - KEPT_S
-        for path in self._files():
+        for path in self._files(SUFFIX, OLD, WANTED, WANTED_OLD):
             with suppress(OSError):
                 if path.stat().st_mtime < old:
                     path.unlink()
 
-    def _files(self) -> list[Path]:
+    def _files(self, *suffixes: str) -> list[Path]:
         try:
-            return [path for path in self._folder.iterdir() if path.suffix in (SUFFIX, OLD)]
+            return [path for path in self._folder.iterdir() if path.suffix in suffixes]
         except OSError:
             return []
 
-    def _append(self, lines: list[bytes]) -> None:
-        if self._written >= self._limit:
-            self._written = 0
-            self._path.replace(self._path.with_suffix(OLD))
-        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    def _append(self, path: Path, content: bytes, limit: int, aside: str) -> None:
+        """Appends to a file; one that has reached its limit is put aside before."""
+        with suppress(FileNotFoundError):
+            if path.stat().st_size >= limit:
+                path.replace(path.with_suffix(aside))
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
         try:
             os.fchmod(file, FILE_MODE)
-            self._written += os.write(file, b"".join(lines))
+            os.write(file, content)
         finally:
             os.close(file)
 

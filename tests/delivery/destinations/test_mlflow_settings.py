@@ -40,6 +40,14 @@ def test_mlflows_own_variables(tmp_path: Path) -> None:
     assert SECRET not in repr(found)
 
 
+def test_an_address_in_capitals(tmp_path: Path) -> None:
+    """Capitals in how an address begins do not matter: it names the destination, and is no problem."""
+    environ = {"MLFLOW_TRACKING_URI": "HTTP://mlflow:5000"}
+    assert load(environ=environ, folder=tmp_path).destination == ("mlflow",)
+    found, problems = settings(tmp_path, **environ)
+    assert (found.uri, problems) == ("HTTP://mlflow:5000", [])
+
+
 def test_our_own_count_more(tmp_path: Path) -> None:
     """Our own settings stand above MLflow's, from the environment and from a file."""
     (tmp_path / "pyproject.toml").write_text('[tool.autotrace.mlflow]\nexperiment = "ours"\n')

@@ -185,6 +185,20 @@ def test_refusals(receiver: Any, make_destination: Make, status: int) -> None:
     assert destination.rejected == 0
 
 
+@pytest.mark.parametrize("status", [400, 415, 422])
+def test_a_server_that_refuses_all(receiver: Any, make_destination: Make, status: int) -> None:
+    """Where a request without spans is refused in the same words, no span is to blame: they wait, whole."""
+    destination = make_destination(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
+    records = [span(number) for number in range(1, 101)]
+    receiver.replies += [(status, {}, b"a header is missing")] * 2
+    with pytest.raises(RetryLater, match=f"check OTEL_EXPORTER_OTLP_ENDPOINT and .*HEADERS: {status}: a header is"):
+        destination.deliver(records, RESOURCE)
+    assert not receiver.replies
+    destination.deliver(records, RESOURCE)
+    assert names(receiver.records) == names(records)
+    assert destination.rejected == 0
+
+
 def test_an_error_as_protobuf(receiver: Any, make_destination: Make) -> None:
     """The server's words are found in a google.rpc.Status."""
     destination = make_destination(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)

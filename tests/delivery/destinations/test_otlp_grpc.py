@@ -164,6 +164,8 @@ def test_retry_info(destination: OtlpDestination, grpc_receiver: GrpcReceiver) -
 def test_refused(destination: OtlpDestination, grpc_receiver: GrpcReceiver) -> None:
     """What is to blame is found and counted; what is too large gets through in pieces."""
     invalid = (grpc.StatusCode.INVALID_ARGUMENT, "bad span", ())
+    destination.deliver([span(0)], RESOURCE)
+    grpc_receiver.requests.clear()
     grpc_receiver.errors.extend([invalid, invalid])
     destination.deliver([span(1), span(2)], RESOURCE)
     assert names(grpc_receiver.records) == ["span 2"]
@@ -174,6 +176,15 @@ def test_refused(destination: OtlpDestination, grpc_receiver: GrpcReceiver) -> N
     destination.deliver([span(3, attributes={"x": "x" * 5_000_000}), span(4)], RESOURCE)
     assert names(grpc_receiver.records) == ["span 1", "span 2", "span 4"]
     assert destination.rejected == 2
+
+
+def test_a_server_that_refuses_all(destination: OtlpDestination, grpc_receiver: GrpcReceiver) -> None:
+    """Where a request without spans is refused in the same words, spans wait."""
+    grpc_receiver.errors.extend([(grpc.StatusCode.INVALID_ARGUMENT, "no tenant", ())] * 2)
+    with pytest.raises(RetryLater, match=r"HEADERS: .*no tenant"):
+        destination.deliver([span(1)], RESOURCE)
+    destination.deliver([span(1)], RESOURCE)
+    assert (names(grpc_receiver.records), destination.rejected) == (["span 1"], 0)
 
 
 def test_nobody_there(make_destination: Make) -> None:

@@ -84,7 +84,7 @@ def read(own: Mapping[str, Any], standard: Mapping[str, str]) -> tuple[Settings,
     uri = named.get("tracking_uri") or standard.get("MLFLOW_TRACKING_URI", "").strip()
     if not uri and "DATABRICKS_HOST" in standard:
         uri = _DATABRICKS
-    if uri and not uri.startswith(("http://", "https://")) and uri.partition(":")[0] != _DATABRICKS:
+    if uri and not uri.lower().startswith(("http://", "https://")) and uri.partition(":")[0] != _DATABRICKS:
         problems.append(
             f"mlflow: {uri!r} is no server: MLFLOW_TRACKING_URI must begin with http://, https:// or be databricks"
         )

@@ -49,6 +49,8 @@ class OtlpDestination:
         self._delivered: dict[_Key, None] = {}
         self._roots: dict[str, str] = {}
         self._told: set[str] = set()
+        #: Whether the server has taken any request.
+        self._has_taken = False
 
     def deliver(self, records: Sequence[Record], resource: Mapping[str, Any]) -> None:
         """Sends the records in requests of a bounded size.
@@ -119,6 +121,7 @@ class OtlpDestination:
 
     def _send(self, part: list[tuple[_Key, Encoded]], resource: Mapping[str, Any]) -> None:
         from autotrace.delivery import otlp
+        from autotrace.delivery.http import Refused
         from autotrace.delivery.splitting import deliver_split
 
         if self._transport is None:
@@ -128,13 +131,40 @@ class OtlpDestination:
         transport = self._transport
 
         def send(units: Sequence[tuple[_Key, Encoded]]) -> None:
-            answer = transport.send(otlp.assemble((encoded for _, encoded in units), resource))
+            request = otlp.assemble((encoded for _, encoded in units), resource)
+            try:
+                answer = transport.send(request)
+            except Refused as refused:
+                self._look_whether_all_is_refused(transport, refused)
+                raise
+            self._has_taken = True
             if answer.rejected or answer.message:
                 self._reject(answer.rejected, f"the server took the rest: {answer.message}")
 
         refused: list[tuple[tuple[_Key, Encoded], Refused]] = deliver_split(part, send)
         for _, reason in refused:
             self._reject(1, str(reason))
+
+    def _look_whether_all_is_refused(self, transport: Transport, refused: Refused) -> None:
+        """Asks a server that has taken nothing yet whether it takes a request without spans.
+
+        Raises:
+            RetryLater: It refuses that in the same words: a header is missing, say. No span is to blame.
+        """
+        from autotrace.delivery import otlp
+        from autotrace.delivery.http import Refused
+
+        if self._has_taken:
+            return
+        try:
+            transport.send(otlp.assemble((), {}))
+        except Refused as again:
+            if str(again) == str(refused):
+                raise RetryLater(
+                    "the server refuses whatever it is sent: check OTEL_EXPORTER_OTLP_ENDPOINT and"
+                    f" OTEL_EXPORTER_OTLP_HEADERS: {refused}"
+                ) from None
+        self._has_taken = True
 
     def _reject(self, count: int, why: str) -> None:
         self.rejected += count
