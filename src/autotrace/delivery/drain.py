@@ -14,6 +14,7 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,6 +75,8 @@ class _Process:
         self.bell: SimpleQueue[object] = SimpleQueue()
         self.shipping = make(lambda: self.bell.put(_THROUGH))
         self.health = HealthFile()
+        #: One entry for each request that waits in the bell: what is under way makes room for it.
+        self.asked: deque[None] = deque()
         #: Whether the thread has been told since it last looked.
         self.woken = False
         self.thread: threading.Thread | None = None
@@ -190,17 +193,20 @@ class Drainer:
             thread.start()
             process.thread = thread
         except RuntimeError:  # the interpreter is shutting down, or there are no threads to be had
+            process.woken = False  # who wakes next tries again
             logger.debug("the drainer cannot start", exc_info=True)
         finally:
             process.starting.release()
 
-    def _request(self, request: _Request) -> bool:
+    def _request(self, request: _Request, grace_s: float = 0.0) -> bool:
         process = self._current()
         if process.thread is None or not process.thread.is_alive():
             return self._serve_here(process, request)
+        process.asked.append(None)
         process.bell.put(request)
         try:
-            timeout = None if request.deadline == math.inf else max(0.0, request.deadline - time.monotonic())
+            left = request.deadline + grace_s - time.monotonic()
+            timeout = None if left == math.inf else max(0.0, left)
             return request.answer.get(timeout=timeout)
         except Empty:
             return False
@@ -249,6 +255,8 @@ class Drainer:
         while not process.bell.empty():
             found = process.bell.get()
             requests += [found] if isinstance(found, _Request) else []
+        for _ in requests:
+            process.asked.popleft()
         # Before the files are looked at: what is appended from now on wakes again.
         process.woken = False
         return requests
@@ -265,7 +273,7 @@ class Drainer:
         stops = [request for request in pending if request.stop]
         deadline = min((request.deadline for request in pending), default=math.inf)
         process.aside = STEPS_ASIDE
-        shipping.advance(deadline, bool(pending), adopts=not stops)
+        shipping.advance(deadline, bool(pending), not stops, lambda: bool(process.asked))
         if not shipping.is_busy:
             process.aside = 0
         through = [request for request in pending if self._is_through(process, request)]
@@ -283,7 +291,7 @@ class Drainer:
         """Whether a request can be answered; then it is known what with."""
         shipping = process.shipping
         done = shipping.has(request.target or []) and not (request.adopts and shipping.has_orphans)
-        is_stuck = request.gives_up and not shipping.can_go_on(request.adopts)
+        is_stuck = request.gives_up and not process.asked and not shipping.can_go_on(request.adopts)
         if done or is_stuck or time.monotonic() >= request.deadline:
             request.is_done = done
             return True
@@ -300,9 +308,10 @@ class Drainer:
                 process.shipping.close()
                 process.turn.release()
             return
-        if self._request(_Request(time.monotonic() + FORK_WAIT_S, stop=True, gives_up=True)):
-            thread.join(FORK_WAIT_S)
-        else:
+        until = time.monotonic() + FORK_WAIT_S
+        is_done = self._request(_Request(until - FORK_WAIT_S / 2, stop=True, gives_up=True), FORK_WAIT_S / 2)
+        thread.join(max(0.0, until - time.monotonic()))
+        if not is_done:
             process.woken = True
             process.bell.put(None)
         process.thread = None

@@ -115,8 +115,7 @@ class Gatherer:
         """When something is due, as a moment of `time.monotonic`; None: nothing waits."""
         if self._ready:
             return 0.0
-        first = next(iter(self._held.values()), None)
-        return None if first is None else first.since + HOLD_S
+        return min(map(self._due_at, self._held.values()), default=None)
 
     def in_hand(self) -> Iterator[Item]:
         """Everything that is held."""
@@ -161,6 +160,13 @@ class Gatherer:
             held.is_kept = True
             for item in held.items:
                 item.parcel.undecided -= 1
+
+    def _due_at(self, held: Held) -> float:
+        """When a trace goes on, or is decided on, although it is not whole."""
+        if held.is_kept:
+            return held.since + HOLD_S
+        slow = self._sampler.slow_s if self._sampler is not None and held.open else None
+        return held.since + (UNDECIDED_S if slow is None else min(max(slow, HOLD_S), UNDECIDED_S))
 
     def _is_slow_already(self, held: Held, now: float) -> bool:
         slow = self._sampler.slow_s if self._sampler is not None else None

@@ -34,10 +34,12 @@ class Holding:
         #: Whether nobody writes to it any more, which then this process alone delivers.
         self.is_final = False
         self._cursors = Cursors(segment.path, segment.body_start)
-        wanted = None if is_own else segment.destinations
+        wanted = segment.destinations
+        if is_own and wanted is not None:
+            wanted |= {"console"}  # never in a header, for what is left over is no news for another process's terminal
         self.progress = {name: Progress(self._cursors[name]) for name in names if wanted is None or name in wanted}
         #: Destinations that its writer knows and this process does not.
-        self.strangers = frozenset() if wanted is None else wanted - self.progress.keys()
+        self.strangers = frozenset() if wanted is None else wanted - self.progress.keys() - {"console"}
         self._saved = self._offsets()
         self._unfinished: list[Record] | None = None
         #: The batch that some destinations have still to take, and where it begins.
@@ -100,12 +102,12 @@ class Holding:
 
     def is_taken(self, is_last: bool) -> bool:
         """Whether every destination of this process has all of it, for good."""
-        goal = self.limit + (1 if is_last and self.unfinished() else 0)
+        goal = self._goal(is_last)
         return all(progress.taken >= goal for progress in self.progress.values())
 
-    def leave_to(self) -> frozenset[str]:
+    def leave_to(self, is_last: bool) -> frozenset[str]:
         """Destinations that are not known here and have not got all of it."""
-        return frozenset(name for name in self.strangers if self._cursors[name] < self.limit)
+        return frozenset(name for name in self.strangers if self._cursors[name] < self._goal(is_last))
 
     def lost(self, name: str) -> int:
         """Records that a destination loses when the file goes: those that have not been read for it."""
@@ -134,14 +136,23 @@ class Holding:
         """How far each destination has come."""
         return self._offsets()
 
-    def delete(self) -> None:
-        """Removes the file, and what was saved beside it."""
-        self.segment.path.unlink(missing_ok=True)
+    def delete(self) -> OSError | None:
+        """Removes the file, and what was saved beside it; answers why it cannot be removed."""
+        try:
+            self.segment.path.unlink(missing_ok=True)
+        except OSError as error:
+            self.save()
+            return error
         self._cursors.delete()
+        return None
 
     def close(self) -> None:
         """Lets go of the file, and of its lock."""
         self.segment.close()
+
+    def _goal(self, is_last: bool) -> int:
+        """The offset of a destination that has all of it."""
+        return self.limit + (1 if is_last and self.unfinished() else 0)
 
     def _offsets(self) -> dict[str, int]:
         return {name: progress.taken for name, progress in self.progress.items()}

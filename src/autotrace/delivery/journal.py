@@ -151,6 +151,28 @@ class Journal:
         with process.lock:
             process.backlog.put_back(lines)
 
+    def write(self, lines: Sequence[bytes]) -> bool:
+        """Appends lines that were taken; False when the disk does not take them all."""
+        process = self._current()
+        with process.lock:
+            if process.writing or time.monotonic() < process.retry_at:
+                return False
+            process.writing = True
+            try:
+                for line in lines:
+                    while not self._write(process, line):
+                        pass
+            except OSError:
+                process.retry_at = time.monotonic() + RETRY_S
+                return False
+            finally:
+                process.writing = False
+        return True
+
+    def goes_to(self, destination: str) -> bool:
+        """Whether its records are meant for that destination."""
+        return self._destinations is None or destination in (*self._destinations, "console")
+
     def retire(self) -> None:
         """Lets go of the open segment, so that it can be delivered whole; the next record begins another."""
         process = self._current()

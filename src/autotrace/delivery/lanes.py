@@ -111,7 +111,8 @@ class Lane:
             thread = threading.Thread(target=self._run, name=f"autotrace {self.name}", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the interpreter is shutting down, or there are no threads to be had
+            except RuntimeError as error:  # the interpreter is shutting down, or there are no threads to be had
+                self.outlet.failed(error)
                 self._outcomes.put(None)
                 return
             self._thread = thread
@@ -165,11 +166,18 @@ class Lane:
             yield from self.gatherer.in_hand()
 
     def moving(self, now: float) -> list[Item]:
-        """Takes out what has been coming in vain for so long that it should lie in the journal anew."""
-        found = [late for late in self._late if now >= late.since + MOVED_AFTER_S]
-        for late in found:
-            self._late.remove(late)
-        return [item for late in found for item in late.load.items]
+        """Takes out what has been coming in vain for so long that it should lie in the journal anew.
+
+        Not spans, for their process's attributes stand in the segment that they came in, and an interrupted one is
+        no line of any.
+        """
+        found: list[Item] = []
+        for late in [late for late in self._late if now >= late.since + MOVED_AFTER_S]:
+            found += (item for item in late.load.items if item.record.kind in "FU")
+            late.load = late.load._replace(items=[item for item in late.load.items if item.record.kind not in "FU"])
+            if not late.load.items:
+                self._late.remove(late)
+        return found
 
     def stop(self, timeout_s: float) -> bool:
         """Ends the thread; whether it has ended."""

@@ -83,7 +83,7 @@ class Outlet:
             if records:
                 left = self._suppressed(records, resource)
         except Exception as error:  # noqa: BLE001 - whatever a destination raises, the records stay in the journal
-            self._failed(error)
+            self.failed(error)
             return None
         if len(left) < len(records):
             self.delivered += len(records) - len(left)
@@ -101,9 +101,22 @@ class Outlet:
             if count is not None:
                 count(records, resource)
         except Exception as error:  # noqa: BLE001 - see deliver
-            self._failed(error)
+            self.failed(error)
             return False
         return True
+
+    def failed(self, error: Exception) -> None:
+        """Takes note that it has taken nothing, and sets when it is tried again."""
+        self.failures += 1
+        self.last_error = f"{type(error).__name__}: {error}"[:TEXT]
+        self.retry_at = time.monotonic() + _pause(self.failures, error)
+        if not self._is_told and not _is_pace(error):
+            self._is_told = True
+            logger.error(
+                "destination %s takes no spans: %s; they stay in the journal and are tried again (said once)",
+                self.name,
+                error if str(error) else repr(error),
+            )
 
     def lost(self, number: int) -> None:
         """Counts records that are lost, and tells of it: not each time."""
@@ -139,18 +152,6 @@ class Outlet:
         if tidy is not None:
             with guard(f"destination {self.name}: tidying"):
                 tidy()
-
-    def _failed(self, error: Exception) -> None:
-        self.failures += 1
-        self.last_error = f"{type(error).__name__}: {error}"[:TEXT]
-        self.retry_at = time.monotonic() + _pause(self.failures, error)
-        if not self._is_told and not _is_pace(error):
-            self._is_told = True
-            logger.error(
-                "destination %s takes no spans: %s; they stay in the journal and are tried again (said once)",
-                self.name,
-                error if str(error) else repr(error),
-            )
 
 
 def _is_pace(error: Exception) -> bool:

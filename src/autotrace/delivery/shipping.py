@@ -77,6 +77,8 @@ class Shipping:
         self._last: dict[str, int] = {}
         self._offered: tuple[list[Journal], Target] | None = None
         self._said: set[SegmentName] = set()
+        #: Segments that are there and that nothing is to be done with here.
+        self._done: set[SegmentName] = set()
         self._adopt_at = 0.0
         self._save_at = time.monotonic() + SAVE_S
         self._limit_at = time.monotonic() + LIMIT_S
@@ -86,13 +88,20 @@ class Shipping:
         """Whether something is on its way that will be through by itself."""
         return not all(lane.is_idle for lane in self._lanes)
 
-    def advance(self, deadline: float = inf, is_last_call: bool = False, adopts: bool = True) -> None:
+    def advance(
+        self,
+        deadline: float = inf,
+        is_last_call: bool = False,
+        adopts: bool = True,
+        is_wanted: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Does what can be done now: sends what may be sent, takes note of what is through.
 
         Args:
             deadline: Moment of `time.monotonic` after which nothing more is sent.
             is_last_call: Nothing waits for the rest of its trace, but what sampling cannot decide yet.
             adopts: Whether what processes that are gone have left is looked for, when it is time.
+            is_wanted: Whether somebody waits for an answer: then nothing more is sent until it is asked for again.
         """
         self._collect()
         self._refresh()
@@ -100,13 +109,13 @@ class Shipping:
             self.look_for_orphans()
         self._keep_limits()
         went = True
-        while went and time.monotonic() < deadline:
+        while went and time.monotonic() < deadline and not is_wanted():
             went = False
             for lane in self._lanes:
                 while self._send(lane, is_last_call):
                     went = True
                     self._collect()
-                    if lane.outlet.failures or time.monotonic() >= deadline:
+                    if lane.outlet.failures or time.monotonic() >= deadline or is_wanted():
                         break
         self._collect()
         self._finish()
@@ -136,12 +145,13 @@ class Shipping:
         for name in names:
             if len(self._orphans) >= ORPHANS:
                 break
-            if name.process not in own and name not in self._orphans:
+            if name.process not in own and name not in self._orphans and name not in self._done:
                 holding = self._open(name, False)
                 if holding is not None and self._has_work(holding):
                     self._orphans[name] = holding
                 elif holding is not None:
                     holding.close()
+        self._list()  # a writer that goes on has begun its next segment before it lets go of one
         self._sweep()
         return bool(self._orphans)
 
@@ -219,15 +229,15 @@ class Shipping:
     def _refresh(self) -> None:
         """Looks at this process's segments: which there are, how long they are by now."""
         journals = journals_in(self.folder)
-        names = segment_names(self.folder)
-        self._last = {name.process: name.sequence for name in names}
+        names = self._list()
         processes = {journal.process for journal in journals}
         there = set(names)
+        self._done &= there
         for name in list(self._own):
             if name not in there:  # somebody has deleted it, or another process has delivered it
                 self._own.pop(name).close()
         for name in names:
-            if name.process in processes and name not in self._own:
+            if name.process in processes and name not in self._own and name not in self._done:
                 holding = self._open(name, True)
                 if holding is not None:
                     self._own[name] = holding
@@ -240,12 +250,24 @@ class Shipping:
             self._look_again()
         self._memory.take(journals)
 
+    def _list(self) -> list[SegmentName]:
+        """Which segments there are; takes note of the last one of each process."""
+        names = segment_names(self.folder)
+        self._last = {name.process: name.sequence for name in names}
+        return names
+
     def _look_again(self) -> None:
         """Looks how long each segment in hand is by now; lets go of what another process has taken."""
+        is_let_go = False
         for held in (self._own, self._orphans):
             for name, holding in list(held.items()):
+                was_final = holding.is_final
                 if not holding.refresh():
                     held.pop(name).close()
+                elif holding.is_final and not was_final:
+                    is_let_go = True
+        if is_let_go:  # for the next one, which is there now and perhaps was not when we looked last
+            self._list()
 
     def _send(self, lane: Lane, is_last_call: bool) -> bool:
         """Sends a lane what comes next; False when there is nothing, or it takes nothing now."""
@@ -325,22 +347,29 @@ class Shipping:
                 holding.save()
 
     def _put_away(self, holding: Holding) -> None:
-        if holding.leave_to():
+        if holding.leave_to(self._is_last(holding)):
             holding.save()  # who knows those delivers the rest
+            self._done.add(holding.name)
         else:
-            holding.delete()
+            self._remove(holding)
         holding.close()
         (self._own if holding.is_own else self._orphans).pop(holding.name, None)
         if not holding.is_own:
             self._adopt_at = min(self._adopt_at, time.monotonic())  # there may be more than fit in a hand
 
+    def _remove(self, holding: Holding) -> None:
+        error = holding.delete()
+        if error is not None:
+            self._done.add(holding.name)
+            self._say(holding.name, f"is delivered and cannot be removed: {error}")
+
     def _move(self, lane: Lane, now: float) -> None:
         """Writes to the journal anew what a destination has not taken for long, so that it holds up nothing."""
-        journals = journals_in(self.folder)
+        journals = [journal for journal in journals_in(self.folder) if journal.goes_to(lane.name)]
         if not journals:
             return
         for record, parcel in lane.moving(now):
-            journals[0].note(record.kind, f"{record.trace_id} {record.span_id}", dumps(record.body))
+            journals[-1].note(record.kind, f"{record.trace_id} {record.span_id}", dumps(record.body))
             parcel.take(record)
 
     def _keep_limits(self) -> None:
@@ -375,7 +404,7 @@ class Shipping:
                 stranger,
             )
         holding.orphan()
-        holding.delete()
+        self._remove(holding)
         holding.close()
         self._own.pop(name, None)
         self._orphans.pop(name, None)
@@ -385,7 +414,8 @@ class Shipping:
         return self._last.get(holding.name.process, 0) <= holding.name.sequence
 
     def _has_work(self, holding: Holding) -> bool:
-        return not holding.leave_to() or not holding.is_taken(self._is_last(holding))
+        is_last = self._is_last(holding)
+        return not holding.leave_to(is_last) or not holding.is_taken(is_last)
 
     def _sweep(self) -> None:
         """Removes what processes left that died at an unlucky moment."""

@@ -25,7 +25,12 @@ PENDING = ("running", "interrupted")
 #: from a busy program only after milliseconds, in which every write of the program pays for the wakening of a thread
 #: that comes too late. SQLite before 3.32 takes 999 values in a statement.
 _ROWS = (128, 32, 8, 1) if sqlite3.sqlite_version_info >= (3, 32) else (32, 8, 1)
-_KNOWN = "SELECT trace_id, span_id, id, status FROM spans WHERE trace_id IN (SELECT value FROM json_each(?))"
+#: By both ids: a trace that goes on for days has far more spans than those that come at once.
+_KNOWN = """
+    SELECT trace_id, spans.span_id, spans.id, status
+    FROM json_each(?) AS trace CROSS JOIN json_each(trace.value) AS span
+    CROSS JOIN spans ON trace_id = trace.key AND spans.span_id = span.value
+"""
 _COUNTED = "SELECT interrupted FROM counted WHERE hour = ? AND span = ?"
 _HIGHEST = "SELECT max(coalesce((SELECT max(id) FROM spans), 0), coalesce((SELECT max(id) FROM highest_id), 0))"
 
@@ -176,8 +181,11 @@ def postpone(connection: sqlite3.Connection, spans: Sequence[int]) -> None:
 
 
 def _known(connection: sqlite3.Connection, rows: Mapping[Key, Row]) -> dict[Key, Known]:
-    traces = orjson.dumps(list({trace_id for trace_id, _ in rows})).decode()
-    return {(row[0], row[1]): Known(row[2], row[3]) for row in connection.execute(_KNOWN, (traces,))}
+    wanted: dict[str, list[str]] = {}
+    for trace_id, span_id in rows:
+        wanted.setdefault(trace_id, []).append(span_id)
+    found = connection.execute(_KNOWN, (orjson.dumps(wanted).decode(),))
+    return {(row[0], row[1]): Known(row[2], row[3]) for row in found}
 
 
 def _uncounted(connection: sqlite3.Connection) -> list[tuple[int, int]]:
