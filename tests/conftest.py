@@ -31,6 +31,11 @@ shutil.copytree(Path(__file__).parent / "fakes", FAKES, dirs_exist_ok=True)
 fake_framework("acme", FAKES, "1.4.0")
 
 
+# Set by pytest-xdist in its workers, for a terminal that the programs under test do not have.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COLUMNS", None)
+
+
 @pytest.fixture(autouse=True)
 def context_is_left_in_order() -> Iterator[None]:
     """Whatever a test does, OpenTelemetry never complains that a context was left out of order (law L08)."""
