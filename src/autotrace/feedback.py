@@ -107,15 +107,18 @@ def update(trace_id: str, session: str | None, user: str | None, tags: Mapping[s
     """
     from .activation import active
     from .recording.encoding import plain
+    from .recording.guard import guard
 
-    body = {
-        "time": time.time_ns(),
-        "name": _text(name),
-        "session": _text(session),
-        "user": _text(user),
-        "tags": plain(dict(tags)),
-    }
-    active().note("U", f"{_trace(trace_id)} {_WHOLE_TRACE}", body)
+    trace = _trace(trace_id)
+    with guard("autotrace.update_trace"):
+        body = {
+            "time": time.time_ns(),
+            "name": _text(name),
+            "session": _text(session),
+            "user": _text(user),
+            "tags": plain(dict(tags)),
+        }
+        active().note("U", f"{trace} {_WHOLE_TRACE}", body)
 
 
 def _log(
@@ -130,6 +133,7 @@ def _log(
     metadata: Mapping[str, Any] | None,
 ) -> str:
     from .activation import active
+    from .recording.guard import guard
     from .recording.privacy import scrubbed
 
     trace = _trace(trace_id)
@@ -142,26 +146,27 @@ def _log(
         raise FeedbackError(f"the source must be one of {', '.join(SOURCES)}, not {source!r:.80}")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise FeedbackError(f"the metadata must be a mapping, not {type(metadata).__name__}")
-    recorder = active().recorder()
     name, user = name.strip()[:NAME_LIMIT], _short(user)
     found = feedback_id(trace, span, kind, name, source, user)
-    if recorder is None:
-        return found
-    policy = recorder.policy
-    said = _text(comment)
-    kept = None if said is None else policy.value(said[:TEXT_LIMIT])
-    body = {
-        "id": found,
-        "type": kind,
-        "name": name,
-        "value": policy.text(value[:TEXT_LIMIT]) if isinstance(value, str) else scrubbed(value, policy.text),
-        "comment": None if kept is None else kept[0],
-        "source_type": source,
-        "source": user,
-        "time": time.time_ns(),
-        "metadata": {key: _text(item) for key, item in scrubbed(dict(metadata or {}), policy.text).items()},
-    }
-    active().note("F", f"{trace} {span}", body)
+    with guard("autotrace.log_feedback"):
+        recorder = active().recorder()
+        if recorder is None:
+            return found
+        policy = recorder.policy
+        said = _text(comment)
+        kept = None if said is None else policy.value(said[:TEXT_LIMIT])
+        body = {
+            "id": found,
+            "type": kind,
+            "name": name,
+            "value": policy.text(value[:TEXT_LIMIT]) if isinstance(value, str) else scrubbed(value, policy.text),
+            "comment": None if kept is None else kept[0],
+            "source_type": source,
+            "source": user,
+            "time": time.time_ns(),
+            "metadata": {key: _text(item) for key, item in scrubbed(dict(metadata or {}), policy.text).items()},
+        }
+        active().note("F", f"{trace} {span}", body)
     return found
 
 

@@ -99,7 +99,8 @@ def test_no_thread_for_the_drainer(make_line, collecting, monkeypatch, until):
         patch.setattr(threading.Thread, "start", no_threads)
         ended(line, "x")
     ended(line, "y")
-    until(lambda: collecting.named("E") == ["x", "y"])
+    until(lambda: len(collecting.named("E")) == 2)
+    assert collecting.named("E") == ["x", "y"]
 
 
 def test_segment_that_cannot_be_removed(make_line, collecting, monkeypatch, caplog):

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from autotrace.delivery.destinations import RetryLater
-from autotrace.delivery.http import Client, Refused, Reply, gzipped, printable, raise_for, retry_after, words
+from autotrace.delivery.http import Client, gzipped
+from autotrace.delivery.replies import Refused, Reply, printable, raise_for, retry_after, words
 
 Answer = Callable[[socket.socket], None]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotrace.delivery.destinations import RetryLater
-from autotrace.delivery.http import Refused
+from autotrace.delivery.replies import Refused
 from autotrace.delivery.splitting import deliver_split
 
 

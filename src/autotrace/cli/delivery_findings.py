@@ -136,34 +136,38 @@ def _process_findings(process: ProcessHealth, level: Level, mended: AbstractSet[
             "Look at the disk: a full one cuts lines short.",
         )
     for one in process.destinations:
-        if one.dropped:
-            yield Finding(
-                level,
-                about,
-                f"destination {one.name} has lost {one.dropped:,} records: the journal had reached its bounds",
-                "See that the destination takes records, or raise journal_size and journal_age.",
-            )
-        if one.rejected:
-            yield Finding(
-                level,
-                about,
-                f"destination {one.name} has refused {one.rejected:,} records for good",
-                "The program's log says why, once.",
-            )
-        if one.failures and one.name in mended:
-            yield Finding(
-                "note",
-                about,
-                f"destination {one.name} had refused {_times(one.failures)}: {one.last_error}",
-                "Nothing: it has taken records since, or none are left.",
-            )
-        elif one.failures:
-            yield Finding(
-                level,
-                about,
-                f"destination {one.name} has refused {_times(one.failures)} in a row: {one.last_error}",
-                "Mend what the error names; the records stay in the journal and are tried again.",
-            )
+        yield from _destination_findings(one, about, level, one.name in mended)
+
+
+def _destination_findings(one: DestinationHealth, about: str, level: Level, is_mended: bool) -> Iterator[Finding]:
+    if one.dropped:
+        yield Finding(
+            level,
+            about,
+            f"destination {one.name} has lost {one.dropped:,} records: the journal had reached its bounds",
+            "See that the destination takes records, or raise journal_size and journal_age.",
+        )
+    if one.rejected:
+        yield Finding(
+            level,
+            about,
+            f"destination {one.name} has refused {one.rejected:,} records for good",
+            "The program's log says why, once.",
+        )
+    if one.failures and is_mended:
+        yield Finding(
+            "note",
+            about,
+            f"destination {one.name} had refused {_times(one.failures)}: {one.last_error}",
+            "Nothing: it has taken records since, or none are left.",
+        )
+    elif one.failures:
+        yield Finding(
+            level,
+            about,
+            f"destination {one.name} has refused {_times(one.failures)} in a row: {one.last_error}",
+            "Mend what the error names; the records stay in the journal and are tried again.",
+        )
 
 
 def _times(count: int) -> str:

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import click
 
-from autotrace import activation, setting_values
+from autotrace import activation
 from autotrace.delivery.outlets import Outlet
 from autotrace.delivery.pipeline import drainer_of
 from autotrace.delivery.queue import Queue, queues, strangers
 
-from .figures import setting
+from .figures import patience
 from .store import find_local, settings, shown_log
 from .terminal import print_json, warn
 
 
 @click.command()
-@click.option(
-    "--timeout",
-    metavar="TIME",
-    default="60s",
-    show_default=True,
-    callback=setting(setting_values.duration),
-    help="How long destinations that take nothing are tried again: 30s, 5m, 1h.",
-)
+@patience
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object (docs/cli.md says what is in it).")
 def drain(timeout: float, as_json: bool) -> None:
     """Deliver what ended processes have left in the journal, and exit.

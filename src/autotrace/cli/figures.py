@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from autotrace import setting_values
 from autotrace.store.spans import moment
 
 from .terminal import visible
@@ -106,3 +107,14 @@ def setting(read: Callable[[Any], T]) -> Callable[[click.Context, click.Paramete
             raise click.BadParameter(visible(error), ctx, param) from None
 
     return callback
+
+
+#: The option of commands that deliver.
+patience = click.option(
+    "--timeout",
+    metavar="TIME",
+    default="60s",
+    show_default=True,
+    callback=setting(setting_values.duration),
+    help="How long a destination that takes nothing is tried again: 30s, 5m, 1h.",
+)

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autotrace import setting_values
-
-from .figures import setting, when
+from .figures import patience, when
 from .sending import Sender
 from .store import NEXT_STEP, opened_store
 from .terminal import Failure
@@ -31,14 +29,7 @@ _TRACES = 25
 @click.option("--trace", "traces", metavar="ID", multiple=True, help="Only this trace; may be given again.")
 @click.option("--limit", type=click.IntRange(min=1), help="Send at most so many traces, the oldest first.")
 @click.option("--again", is_flag=True, help="Send also what has been sent and has not changed.")
-@click.option(
-    "--timeout",
-    metavar="TIME",
-    default="60s",
-    show_default=True,
-    callback=setting(setting_values.duration),
-    help="How long a destination that takes nothing is tried again.",
-)
+@patience
 def ship(name: str, since: int | None, traces: Sequence[str], limit: int | None, again: bool, timeout: float) -> None:
     """Send traces of the store to another destination.
 

@@ -278,10 +278,10 @@ class Drainer:
             process.aside = 0
         through = [request for request in pending if self._is_through(process, request)]
         is_over = any(request.stop for request in through)
-        for journal in journals_in(self.folder):
-            process.health.note(journal, shipping, self._closed and is_over)
         if is_over:  # what is closed opens again when there is more to deliver
             shipping.close(max(0.0, deadline - time.monotonic()))
+        for journal in journals_in(self.folder):  # with what was lost at the end
+            process.health.note(journal, shipping, self._closed and is_over)
         for request in through:
             pending.remove(request)
             request.answer.put(request.is_done)

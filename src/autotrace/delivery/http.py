@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
-import re
 import ssl
-import time
 import urllib.request
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 from urllib.parse import unquote
 
 import urllib3
@@ -35,49 +31,10 @@ from urllib3.util import Timeout, Url, make_headers, parse_url
 from .._version import __version__
 from .connections import pool_classes
 from .destinations import RetryLater
+from .replies import Reply, printable, without_secrets
 
 #: Bytes of an answer that are kept.
 BODY_LIMIT = 1024 * 1024
-#: Seconds that a server may make us wait by `Retry-After`.
-RETRY_AFTER_LIMIT_S = 300.0
-#: Characters of a server's words that an error repeats.
-WORDS_LIMIT = 200
-#: What was sent is to blame: too large, of a kind that is not taken, or wrong in itself.
-_REFUSALS = frozenset({400, 413, 415, 422})
-_CREDENTIALS = frozenset({401, 403})
-_BUSY = frozenset({408, 425, 429})
-#: Shorter texts are no secrets, and stand in many an answer.
-_SECRET_LENGTH = 6
-#: Headers that say nothing in secret; a server's words may well be about them.
-_OPEN_HEADERS = frozenset({"user-agent", "content-type", "content-encoding", "accept"})
-
-
-class Reply(NamedTuple):
-    """A server's answer.
-
-    Attributes:
-        status: The status code; redirects are not followed.
-        headers: By their names in small letters.
-        body: Decoded, and cut to the limit; where the status is not 2xx, without our own credentials.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Refused(Exception):
-    """What was sent is to blame: it would be refused for ever.
-
-    Args:
-        status: The status code, or a word for it.
-        words: The server's reasons, cut and escaped.
-    """
-
-    def __init__(self, status: int | str, words: str = "") -> None:
-        super().__init__(f"{status}: {words}" if words else str(status))
-        self.status = status
-        self.words = words
 
 
 class Client:
@@ -139,35 +96,37 @@ class Client:
             RetryLater: There is no whole answer.
         """
         target = _parsed(url)
-        where = _place(target)
         given = {**self._headers, **(headers or {})}
         if target.auth:
             given.update(make_headers(basic_auth=unquote(target.auth)))
-        bare = target._replace(auth=None, fragment=None).url
         try:
-            manager = self._manager(target)
-            response = manager.request(
-                method,
-                bare,
-                body=body,
-                headers=given,
-                timeout=self._timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-            try:
-                content = self._read(response, body_limit)
-            except BaseException:
-                response.close()
-                raise
+            response, content = self._exchange(method, target, body, given, body_limit)
         except (HTTPError, OSError) as error:
-            raise RetryLater(f"{where}: {_reason(error)}") from None
+            raise RetryLater(f"{_place(target)}: {_reason(error)}") from None
         except ValueError:  # its text would show the value
-            raise RetryLater(f"{where}: a header, a method or the address cannot be sent as it is") from None
+            raise RetryLater(f"{_place(target)}: a header, a method or the address cannot be sent as it is") from None
         if not 200 <= response.status < 300:
             content = without_secrets(content.decode("latin-1"), given).encode("latin-1")
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
+
+    def _exchange(
+        self, method: str, target: Url, body: bytes | None, headers: Mapping[str, str], limit: int
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        response = self._manager(target).request(
+            method,
+            target._replace(auth=None, fragment=None).url,
+            body=body,
+            headers=headers,
+            timeout=self._timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            return response, self._read(response, limit)
+        except BaseException:
+            response.close()
+            raise
 
     def close(self) -> None:
         """Closes the connections; the next request opens new ones."""
@@ -233,16 +192,6 @@ class Client:
         return bytes(kept[:limit])
 
 
-def without_secrets(text: str, headers: Mapping[str, str]) -> str:
-    """What a server says without what it was told in secret: the headers' values, and `xyz` of `Bearer xyz`."""
-    given = [value for name, value in headers.items() if name.lower() not in _OPEN_HEADERS]
-    secrets = {secret for value in given for secret in (value, value.rpartition(" ")[2])}
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SECRET_LENGTH:
-            text = text.replace(secret, "***")
-    return text
-
-
 def _parsed(url: str) -> Url:
     try:
         target = parse_url(url)
@@ -291,90 +240,6 @@ def _tls_reason(error: BaseException) -> str:
     inner = error.args[0] if isinstance(error, SSLError) and error.args else error
     words = getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(inner).__name__
     return printable(str(words))
-
-
-def retry_after(reply: Reply, now: float) -> float | None:
-    """Seconds that the server wants to be left alone for, at most five minutes; None when it does not say.
-
-    Args:
-        reply: Its answer; `Retry-After` may be seconds or a date.
-        now: Seconds since 1970.
-    """
-    text = reply.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d*)?", text):
-        seconds = float(text)
-    else:
-        try:
-            seconds = parsedate_to_datetime(text).timestamp() - now
-        except (ValueError, TypeError, OverflowError, OSError):
-            return None
-    return min(max(seconds, 0.0), RETRY_AFTER_LIMIT_S)
-
-
-def raise_for(
-    reply: Reply, said: str | None = None, address: str = "the address", credentials: str = "the credentials"
-) -> None:
-    """Returns where the status is 2xx.
-
-    Args:
-        reply: The server's answer.
-        said: The server's words where the caller can read them better than `words` does.
-        address: What the user sets the address with, for the error.
-        credentials: What the user sets the credentials with, for the error.
-
-    Raises:
-        Refused: 400, 413, 415, 422.
-        RetryLater: Any other status; with `seconds` where the server names them.
-    """
-    if 200 <= reply.status < 300:
-        return
-    told = words(reply) if said is None else printable(said)
-    if reply.status in _REFUSALS:
-        raise Refused(reply.status, told)
-    _raise_retry(reply, told, address, credentials)
-
-
-def _raise_retry(reply: Reply, told: str, address: str, credentials: str) -> NoReturn:
-    status = reply.status
-    if status in _CREDENTIALS:
-        advice = f"check {credentials}"
-    elif status == 407:
-        advice = "the proxy wants credentials"
-    elif status in _BUSY or (status >= 500 and status != 501):
-        advice = ""
-    else:
-        advice = f"check {address}"
-    parts = [f"the server answers {status}", advice, told]
-    raise RetryLater(": ".join(part for part in parts if part), retry_after(reply, time.time()))
-
-
-def words(reply: Reply) -> str:
-    """What the server says of an error, cut, and with nothing in it that could move a cursor."""
-    text = reply.body[: 16 * 1024].decode("utf-8", "replace").strip()
-    if text.startswith("{"):
-        try:
-            text = _message(json.loads(text)) or text
-        except (ValueError, RecursionError):
-            pass
-    elif text.startswith("<"):
-        text = re.sub(r"\s+", " ", re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.I | re.S)).strip()
-    return printable(text)
-
-
-def _message(answer: dict[str, Any]) -> str:
-    for name in ("message", "detail", "error", "error_description", "error_code"):
-        found = answer.get(name)
-        if isinstance(found, dict):
-            found = _message(found)
-        if isinstance(found, str) and found:
-            return found
-    return ""
-
-
-def printable(text: str) -> str:
-    """The text, cut, with everything that is not printable shown as an escape."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:WORDS_LIMIT])
-    return shown if len(shown) <= WORDS_LIMIT and len(text) <= WORDS_LIMIT else shown[: WORDS_LIMIT - 1] + "…"
 
 
 def gzipped(body: bytes) -> bytes:

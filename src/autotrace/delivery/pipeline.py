@@ -124,6 +124,8 @@ def _destinations(config: Config, offered: Callable[[str], Maker | None]) -> lis
             found.append(make(name, config, offered))
         except AutotraceError as error:
             guard.tell(error)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the spans must go somewhere)
+            guard.count(f"destination {name}", error)
     if config.destination and not found:
         found.append(make("store", config))
     return found

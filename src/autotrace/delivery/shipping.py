@@ -1,4 +1,4 @@
-"""Takes segments to the destinations, and away when all have them. The work of the drainer, without its thread."""
+"""Gives what lies in the segments to the destinations. The work of the drainer, without its thread."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import health
 from .destinations import Destination, Record
 from .encoding import dumps
 from .holdings import Holding
 from .journal import Journal, journals_in
 from .lanes import Lane
-from .limits import Limits, look_at
+from .limits import Limits
 from .memory import Memory
 from .outlets import Outlet
 from .parcels import COUNTED, Item, Load, Parcel
-from .segments import Segment, SegmentName, segment_names
+from .stock import Stock
 
 if TYPE_CHECKING:
     from .gathering import Gatherer
@@ -29,14 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("autotrace")
 
-#: Seconds after which a segment that never got its name is what a process left that died at that moment.
-UNNAMED_AGE_S = 60.0
 #: Seconds between two looks for what processes that are gone have left, between two savings of the cursors, and
 #: between two looks at how much there is.
 ADOPT_S, SAVE_S, LIMIT_S = 30.0, 10.0, 5.0
-#: Segments of processes that are gone that are in hand at once.
-ORPHANS = 8
-
 
 #: Segments, each with the offset up to which they are to be delivered.
 Target = list[tuple[Holding, int]]
@@ -69,16 +63,9 @@ class Shipping:
         many = len(self.outlets) > 1
         self._lanes = [Lane(outlet, _gatherer(outlet, sampler), ring if many else None) for outlet in self.outlets]
         self._spares = _spares(folder) if sampler is not None else None
-        self._names = [outlet.name for outlet in self.outlets]
-        self._own: dict[SegmentName, Holding] = {}
-        self._orphans: dict[SegmentName, Holding] = {}
+        self._stock = Stock(folder, [outlet.name for outlet in self.outlets])
         self._memory = Memory(self._lanes)
-        #: The highest sequence of each process that has segments.
-        self._last: dict[str, int] = {}
         self._offered: tuple[list[Journal], Target] | None = None
-        self._said: set[SegmentName] = set()
-        #: Segments that are there and that nothing is to be done with here.
-        self._done: set[SegmentName] = set()
         self._adopt_at = 0.0
         self._save_at = time.monotonic() + SAVE_S
         self._limit_at = time.monotonic() + LIMIT_S
@@ -123,7 +110,7 @@ class Shipping:
     def target(self) -> Target:
         """What this process has journalled by now."""
         self._refresh()
-        return [(holding, holding.limit) for holding in self._own.values()]
+        return [(holding, holding.limit) for holding in self._stock.own]
 
     def has(self, target: Target) -> bool:
         """Whether all destinations have what `target` said, and nothing waits in memory."""
@@ -140,20 +127,10 @@ class Shipping:
     def look_for_orphans(self) -> bool:
         """Takes segments of processes that are gone in hand, as many as may be; whether there are any."""
         self._adopt_at = time.monotonic() + ADOPT_S * random.uniform(0.75, 1.25)
-        names = segment_names(self.folder)
-        own = {journal.process for journal in journals_in(self.folder)}
-        for name in names:
-            if len(self._orphans) >= ORPHANS:
-                break
-            if name.process not in own and name not in self._orphans and name not in self._done:
-                holding = self._open(name, False)
-                if holding is not None and self._has_work(holding):
-                    self._orphans[name] = holding
-                elif holding is not None:
-                    holding.close()
-        self._list()  # a writer that goes on has begun its next segment before it lets go of one
-        self._sweep()
-        return bool(self._orphans)
+        self._stock.adopt({journal.process for journal in journals_in(self.folder)})
+        if self._spares is not None:
+            self._spares.sweep()
+        return bool(self._stock.orphans)
 
     def can_go_on(self, adopts: bool) -> bool:
         """Whether anything will happen before a pause is over: something is on its way, or there is more to adopt."""
@@ -162,11 +139,12 @@ class Shipping:
     @property
     def has_orphans(self) -> bool:
         """Whether something that processes have left is in hand, or there is time to look for more."""
-        return bool(self._orphans) or self._adopt_at <= time.monotonic()
+        return bool(self._stock.orphans) or self._adopt_at <= time.monotonic()
 
     def offsets(self, process: str) -> dict[str, dict[str, int]]:
         """How far each destination has come in the segments of a process that are not done, by file."""
-        return {name.file: holding.offsets() for name, holding in self._own.items() if name.process == process}
+        own = [holding for holding in self._stock.own if holding.name.process == process]
+        return {holding.name.file: holding.offsets() for holding in own}
 
     def pause(self) -> float:
         """Seconds until there may be something to do without being told."""
@@ -191,83 +169,28 @@ class Shipping:
             lane.outlet.lost(sum(item.record.kind in COUNTED for item in gone))
             if lane.stop(deadline - time.monotonic()):
                 lane.outlet.close()
-        for holding in self._holdings():
-            holding.save()
+        self._stock.save()
         self.forget()
 
     def forget(self) -> None:
         """Lets go of every file, in a forked child too: its parent has the locks."""
-        for holding in self._holdings():
-            holding.close()
-        self._own.clear()
-        self._orphans.clear()
+        self._stock.close()
         self._offered = None
         for lane in self._lanes:
             lane.forget()
 
-    def _holdings(self) -> list[Holding]:
-        return [*self._own.values(), *self._orphans.values()]
-
-    def _open(self, name: SegmentName, is_own: bool) -> Holding | None:
-        """Takes a segment in hand; None when it is gone, unreadable, another process's, or in a newer format."""
-        try:
-            segment = Segment(self.folder, name)
-        except FileNotFoundError:
-            return None  # another process delivered it
-        except OSError as error:
-            self._say(name, f"cannot be read: {error}")
-            return None
-        if segment.is_newer:
-            self._say(name, "was written by a newer autotrace; it is left alone: upgrade autotrace-ai")
-        elif is_own or segment.lock():
-            holding = Holding(segment, self._names, is_own)
-            holding.is_final = not is_own
-            return holding
-        segment.close()
-        return None
-
     def _refresh(self) -> None:
         """Looks at this process's segments: which there are, how long they are by now."""
         journals = journals_in(self.folder)
-        names = self._list()
-        processes = {journal.process for journal in journals}
-        there = set(names)
-        self._done &= there
-        for name in list(self._own):
-            if name not in there:  # somebody has deleted it, or another process has delivered it
-                self._own.pop(name).close()
-        for name in names:
-            if name.process in processes and name not in self._own and name not in self._done:
-                holding = self._open(name, True)
-                if holding is not None:
-                    self._own[name] = holding
-        if self._offered is None:
+        self._stock.refresh({journal.process for journal in journals})
+        is_new = self._offered is None
+        if is_new:
             for journal in journals:
                 journal.offer()
-            self._look_again()
-            self._offered = journals, [(holding, holding.limit) for holding in self._own.values()]
-        else:
-            self._look_again()
+        self._stock.look_again()
+        if is_new:
+            self._offered = journals, [(holding, holding.limit) for holding in self._stock.own]
         self._memory.take(journals)
-
-    def _list(self) -> list[SegmentName]:
-        """Which segments there are; takes note of the last one of each process."""
-        names = segment_names(self.folder)
-        self._last = {name.process: name.sequence for name in names}
-        return names
-
-    def _look_again(self) -> None:
-        """Looks how long each segment in hand is by now; lets go of what another process has taken."""
-        is_let_go = False
-        for held in (self._own, self._orphans):
-            for name, holding in list(held.items()):
-                was_final = holding.is_final
-                if not holding.refresh():
-                    held.pop(name).close()
-                elif holding.is_final and not was_final:
-                    is_let_go = True
-        if is_let_go:  # for the next one, which is there now and perhaps was not when we looked last
-            self._list()
 
     def _send(self, lane: Lane, is_last_call: bool) -> bool:
         """Sends a lane what comes next; False when there is nothing, or it takes nothing now."""
@@ -298,14 +221,14 @@ class Shipping:
 
     def _read(self, lane: Lane, now: float) -> bool:
         """Reads a batch for a lane: this process's own come first; False when it has all."""
-        for holding in self._holdings():
+        for holding in self._stock.all:
             if lane.name not in holding.progress:
                 continue
-            found = holding.next(lane.name, self._is_last(holding))
+            found = holding.next(lane.name, self._stock.is_last(holding))
             damaged = holding.new_damage()
             if damaged:
                 self.damaged += damaged
-                self._say(holding.name, f"is damaged: {damaged} lines were skipped (said once)")
+                self._stock.say(holding.name, f"is damaged: {damaged} lines were skipped (said once)")
             if found is not None:
                 parcel, records = found
                 self._bring_back(lane, records)
@@ -331,9 +254,10 @@ class Shipping:
     def _finish(self) -> None:
         """Puts away what is delivered, and leaves word of the rest from time to time."""
         self._memory.give_back_failed()
-        for holding in self._holdings():
-            if holding.is_final and holding.is_taken(self._is_last(holding)):
-                self._put_away(holding)
+        for holding in self._stock.done():
+            self._stock.put_away(holding)
+            if not holding.is_own:
+                self._adopt_at = min(self._adopt_at, time.monotonic())  # there may be more than fit in a hand
         now = time.monotonic()
         for lane in self._lanes:
             self._move(lane, now)
@@ -343,25 +267,7 @@ class Shipping:
             self._offered = None
         if now >= self._save_at:
             self._save_at = now + SAVE_S
-            for holding in self._holdings():
-                holding.save()
-
-    def _put_away(self, holding: Holding) -> None:
-        if holding.leave_to(self._is_last(holding)):
-            holding.save()  # who knows those delivers the rest
-            self._done.add(holding.name)
-        else:
-            self._remove(holding)
-        holding.close()
-        (self._own if holding.is_own else self._orphans).pop(holding.name, None)
-        if not holding.is_own:
-            self._adopt_at = min(self._adopt_at, time.monotonic())  # there may be more than fit in a hand
-
-    def _remove(self, holding: Holding) -> None:
-        error = holding.delete()
-        if error is not None:
-            self._done.add(holding.name)
-            self._say(holding.name, f"is delivered and cannot be removed: {error}")
+            self._stock.save()
 
     def _move(self, lane: Lane, now: float) -> None:
         """Writes to the journal anew what a destination has not taken for long, so that it holds up nothing."""
@@ -377,65 +283,9 @@ class Shipping:
         if now < self._limit_at:
             return
         self._limit_at = now + LIMIT_S
-        states = look_at(self.folder)
-        total = sum(state.size for state in states)
-        for state in states:
-            holding = self._own.get(state.name) or self._orphans.get(state.name)
-            seen_s = 0.0 if holding is None else now - holding.since
-            if total > self._limits.size or self._limits.is_old(state, seen_s):
-                self._drop(state.name)
-                # What another process has in hand is that one's to drop: nothing newer has to go in its place.
-                total -= state.size
-
-    def _drop(self, name: SegmentName) -> None:
-        """Gives up a segment; what its destinations lose is counted. Not one that is still written to."""
-        known = self._own.get(name) or self._orphans.get(name)
-        holding = known or self._open(name, False)
-        if holding is None or not holding.is_final:
-            return
+        lost = self._stock.keep_within(self._limits)
         for outlet in self.outlets:
-            if outlet.name in holding.progress:
-                outlet.lost(holding.lost(outlet.name))
-        for stranger in holding.strangers:
-            logger.error(
-                "%s spans for the destination %s, which the settings here do not name, are lost: the journal has"
-                " reached its bounds (journal_size, journal_age)",
-                f"{holding.lost_by(stranger):,}",
-                stranger,
-            )
-        holding.orphan()
-        self._remove(holding)
-        holding.close()
-        self._own.pop(name, None)
-        self._orphans.pop(name, None)
-
-    def _is_last(self, holding: Holding) -> bool:
-        """Whether its writer has begun no later segment."""
-        return self._last.get(holding.name.process, 0) <= holding.name.sequence
-
-    def _has_work(self, holding: Holding) -> bool:
-        is_last = self._is_last(holding)
-        return not holding.leave_to(is_last) or not holding.is_taken(is_last)
-
-    def _sweep(self) -> None:
-        """Removes what processes left that died at an unlucky moment."""
-        old = time.time() - UNNAMED_AGE_S
-        try:
-            for path in self.folder.iterdir():
-                unnamed = path.suffix in (".new", ".unsaved")
-                lost = path.suffix == ".cursor" and not path.with_suffix("").exists()
-                if (unnamed or lost) and path.stat().st_mtime < old:
-                    path.unlink()
-        except OSError:
-            pass
-        if self._spares is not None:
-            self._spares.sweep()
-        health.sweep(self.folder)
-
-    def _say(self, name: SegmentName, problem: str) -> None:
-        if name not in self._said:
-            self._said.add(name)
-            logger.warning("journal segment %s %s", self.folder / name.file, problem)
+            outlet.lost(lost[outlet.name])
 
 
 # Most programs need neither: they are imported when they are wanted.

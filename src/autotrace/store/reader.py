@@ -51,19 +51,7 @@ class Trace:
 
 
 class Reader(View):
-    """A read-only view of one store. Use it as a context manager, in one thread.
-
-    Args:
-        path: The store's file; it must exist.
-
-    Attributes:
-        notes: What a user should know about what was read (damaged payloads, a log that could not be read).
-
-    Raises:
-        StoreTooNew: A newer autotrace wrote the store.
-        StoreCorrupt: The file is no store, or a damaged one.
-        StoreError: It cannot be opened at all.
-    """
+    """A read-only view of one store, for what commands and pages show; `View` says how it is opened."""
 
     def traces(
         self,

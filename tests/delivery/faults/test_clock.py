@@ -59,6 +59,7 @@ for seconds in {JUMPS[jumps]}:
 """
     )
     all_stored()
+    assert len(programs.made()) == 41 * len(JUMPS[jumps])
 
 
 @pytest.mark.parametrize("seconds", [-10 * YEAR, 10 * YEAR])
@@ -67,6 +68,7 @@ def test_jump_and_then_death(run, programs, all_stored, seconds):
     run(f"{UNDELIVERED}jump({seconds})\nfor _ in range(50):\n    trace()\nos.kill(os.getpid(), signal.SIGKILL)", -9)
     programs.adopt()
     all_stored()
+    assert len(programs.made()) == 50
 
 
 @pytest.mark.parametrize("seconds", [-10 * YEAR, 10 * YEAR])

@@ -45,6 +45,7 @@ def test_sigkill_at_fifty_moments(programs, all_stored):
     programs.run(LOAD)
     programs.adopt()
     all_stored()
+    assert len(programs.made()) > 50
 
 
 ENDS = {
@@ -63,6 +64,7 @@ def test_ends(programs, all_stored, end):
     programs.run(f"for _ in range(100):\n    trace()\n{code}", status)
     programs.adopt()
     all_stored()
+    assert len(programs.made()) == 100
 
 
 def test_out_of_memory(programs, all_stored):
@@ -88,3 +90,4 @@ os.kill(os.getpid(), signal.SIGKILL)
     )
     programs.adopt()
     all_stored()
+    assert len(programs.made()) == 2001

@@ -76,6 +76,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     )
     programs.adopt()
     all_stored()
+    assert len(programs.made()) >= 40
 
 
 STARTS = {

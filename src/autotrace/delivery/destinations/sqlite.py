@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ from . import Record
 if TYPE_CHECKING:
     from autotrace.store.upkeep import Upkeep
     from autotrace.store.writer import Writer
+
+#: Seconds before a store without bounds is tidied for the first time.
+QUIET_S = 30.0
 
 
 def make(config: Config) -> StoreDestination:
@@ -34,12 +38,15 @@ class StoreDestination:
     def __init__(self, path: Path, age: float | None = None, size: int | None = None) -> None:
         self.path = path
         self._limits = (age, size)
-        self._opened: tuple[Writer, Upkeep] | None = None
+        self._writer: Writer | None = None
+        self._upkeep: Upkeep | None = None
+        # Where nothing is to be deleted, what a short program would spend on upkeep is better spent by a longer one.
+        self._tidy_at = time.monotonic() + (0.0 if age or size else QUIET_S)
 
     @property
     def rejected(self) -> int:
         """Records that had no place in the store's tables."""
-        return self._opened[0].rejected if self._opened else 0
+        return self._writer.rejected if self._writer is not None else 0
 
     def deliver(self, records: Sequence[Record], resource: Mapping[str, Any]) -> None:
         """Stores the records in one transaction.
@@ -47,7 +54,7 @@ class StoreDestination:
         Raises:
             StoreError: The store cannot be written.
         """
-        self._open()[0].write(records, resource)
+        self._open().write(records, resource)
 
     def count(self, records: Sequence[Record], resource: Mapping[str, Any]) -> None:
         """Adds the records to the store's hourly figures, and does not keep them: they are left out by sampling.
@@ -57,7 +64,7 @@ class StoreDestination:
         Raises:
             StoreError: The store cannot be written.
         """
-        self._open()[0].count(records, resource)
+        self._open().count(records, resource)
 
     def tidy(self) -> None:
         """Deletes what is too old or too much, and indexes what is not yet, for half a second at most.
@@ -67,18 +74,22 @@ class StoreDestination:
         Raises:
             StoreError: The store cannot be written.
         """
-        self._open()[1].tidy()
+        if time.monotonic() < self._tidy_at:
+            return
+        if self._upkeep is None:
+            from autotrace.store.upkeep import Upkeep
+
+            self._upkeep = Upkeep(self._open(), *self._limits)
+        self._upkeep.tidy()
 
     def close(self) -> None:
         """Closes the store."""
-        if self._opened is not None:
-            self._opened[0].close()
+        if self._writer is not None:
+            self._writer.close()
 
-    def _open(self) -> tuple[Writer, Upkeep]:
-        if self._opened is None:
-            from autotrace.store.upkeep import Upkeep
+    def _open(self) -> Writer:
+        if self._writer is None:
             from autotrace.store.writer import Writer
 
-            writer = Writer(self.path)
-            self._opened = writer, Upkeep(writer, *self._limits)
-        return self._opened
+            self._writer = Writer(self.path)
+        return self._writer

@@ -13,7 +13,8 @@ import orjson
 from urllib3.util import make_headers
 
 from autotrace.delivery.destinations import RetryLater
-from autotrace.delivery.http import Client, Refused, Reply, gzipped, raise_for, words
+from autotrace.delivery.http import Client, gzipped
+from autotrace.delivery.replies import Refused, Reply, raise_for, words
 
 from .settings import DatabricksAccount, Settings, credentials_of_file, databricks_account
 

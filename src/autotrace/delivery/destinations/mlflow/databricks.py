@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from autotrace.delivery.destinations import Record, RetryLater
-from autotrace.delivery.http import Refused, Reply, raise_for, words
 from autotrace.delivery.otlp.spans import INTERRUPTED_MESSAGE
+from autotrace.delivery.replies import Refused, Reply, raise_for, words
 
 from . import limits
 from .api import Api, NotFound, mlflow_id, trace_path

@@ -85,7 +85,7 @@ class MlflowDestination:
 
     def _announce(self, completion: Completion, trace: Trace, api: Api, experiment: Experiment) -> bool:
         """Whether the server's sums of this trace have to be made anew."""
-        from autotrace.delivery.http import Refused
+        from autotrace.delivery.replies import Refused
 
         from .api import NotFound
 
@@ -125,7 +125,7 @@ class MlflowDestination:
         return taken, left
 
     def _complete(self, completion: Completion, trace: Trace, is_counted: bool) -> None:
-        from autotrace.delivery.http import Refused
+        from autotrace.delivery.replies import Refused
 
         from .api import NotFound
 
@@ -139,7 +139,7 @@ class MlflowDestination:
 
     def _deliver_words(self, api: Api, records: Sequence[Record]) -> list[Record]:
         """Feedback and later changes, in their order; the records that MLflow knows no trace for yet."""
-        from autotrace.delivery.http import Refused
+        from autotrace.delivery.replies import Refused
 
         from . import assessments, updates
         from .api import NotFound

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autotrace.delivery.destinations import RetryLater
-from autotrace.delivery.http import Refused
+from autotrace.delivery.replies import Refused
 
 from .api import Api, NotFound
 from .settings import Settings

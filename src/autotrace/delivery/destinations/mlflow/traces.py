@@ -8,7 +8,7 @@ from typing import Any
 
 from autotrace.delivery import otlp
 from autotrace.delivery.destinations import Record, RetryLater
-from autotrace.delivery.http import Refused, words
+from autotrace.delivery.replies import Refused, words
 from autotrace.delivery.splitting import deliver_split
 
 from . import totals

@@ -13,8 +13,8 @@ from .pacing import Budget
 from .settings import Settings
 
 if TYPE_CHECKING:  # imported in the delivering thread, with protobuf
-    from autotrace.delivery.http import Refused
     from autotrace.delivery.otlp import Encoded
+    from autotrace.delivery.replies import Refused
 
     from .transport import Transport
 
@@ -121,7 +121,7 @@ class OtlpDestination:
 
     def _send(self, part: list[tuple[_Key, Encoded]], resource: Mapping[str, Any]) -> None:
         from autotrace.delivery import otlp
-        from autotrace.delivery.http import Refused
+        from autotrace.delivery.replies import Refused
         from autotrace.delivery.splitting import deliver_split
 
         if self._transport is None:
@@ -152,7 +152,7 @@ class OtlpDestination:
             RetryLater: It refuses that in the same words: a header is missing, say. No span is to blame.
         """
         from autotrace.delivery import otlp
-        from autotrace.delivery.http import Refused
+        from autotrace.delivery.replies import Refused
 
         if self._has_taken:
             return

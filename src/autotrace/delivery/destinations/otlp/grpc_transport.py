@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from autotrace.delivery.destinations import RetryLater
-from autotrace.delivery.http import RETRY_AFTER_LIMIT_S, Refused, printable, without_secrets
+from autotrace.delivery.replies import RETRY_AFTER_LIMIT_S, Refused, printable, without_secrets
 
 from .rpc_status import RpcStatus, status_of
 from .settings import Settings

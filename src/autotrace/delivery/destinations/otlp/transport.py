@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from autotrace.delivery import otlp
-from autotrace.delivery.http import Client, Reply, gzipped, printable, raise_for
+from autotrace.delivery.http import Client, gzipped
+from autotrace.delivery.replies import Reply, printable, raise_for
 
 from .rpc_status import status_of
 from .settings import Settings
