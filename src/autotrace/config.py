@@ -69,6 +69,8 @@ class Config:
         exit_timeout: Seconds that the exit of a process may wait for delivery.
         store_age: Seconds that the store keeps a trace; None: for ever.
         store_size: Bytes that the store may take on the disk; None: as many as there are.
+        trace_header: Whether responses of served applications tell the trace's id.
+        propagate_to: Hosts of the program's own services, which are told of traces: names, `*.example.org`, `name:port`.
         plugins: Modules of the project's own that are plugins.
         strict: Raise autotrace's own errors instead of counting them (for tests).
         problems: What could not be used, for the log and for `autotrace plugins`.
@@ -91,6 +93,8 @@ class Config:
     exit_timeout: float = 2.0
     store_age: float | None = None
     store_size: int | None = None
+    trace_header: bool = True
+    propagate_to: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -213,6 +217,8 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "exit_timeout": setting_values.amount,
     "store_age": setting_values.duration,
     "store_size": setting_values.size,
+    "trace_header": setting_values.flag,
+    "propagate_to": setting_values.hosts,
     "plugins": setting_values.modules,
     "strict": setting_values.flag,
 }

@@ -13,6 +13,7 @@ Capture = Literal["full", "truncated", "off"]
 #: The destinations that need no plugin.
 DESTINATIONS = ("store", "mlflow", "otlp", "console")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _BYTES = {"B": 1, **{f"{unit}B": 1000**power for power, unit in enumerate("KMGT", 1)}}
@@ -68,6 +69,15 @@ def disabled(value: Any) -> frozenset[str]:
     if found & TRUE:
         return found - TRUE | {"all"}
     return found - FALSE
+
+
+def hosts(value: Any) -> tuple[str, ...]:
+    """Hosts: `agents.example.org`, `*.example.org`, `localhost:8001`."""
+    found = tuple(name.lower() for name in names(value))
+    for name in found:
+        if not _HOST.fullmatch(name):
+            raise ValueError(f"{name!r} is no host: a name such as agents.example.org, *.example.org or localhost:8001")
+    return found
 
 
 def destination_names(value: Any) -> tuple[str, ...]:
