@@ -15,7 +15,8 @@ from ..recording.held import held_in
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
 from .exchange import Arrival, Exchange, remote_span
-from .service import Endpoint, Service
+from .feedback_endpoint import FeedbackEndpoint
+from .service import Service
 from .sockets import Connection
 
 Scope = MutableMapping[str, Any]
@@ -214,7 +215,7 @@ def _within(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(root + "/") else path
 
 
-async def _answer(endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer(endpoint: FeedbackEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers in the application's place."""
     body = b""
     while len(body) <= endpoint.limit:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ..recording.messages import Message
+from .feedback_endpoint import FeedbackEndpoint
 
 
 class Asked(NamedTuple):
@@ -54,29 +55,6 @@ class Reader(Protocol):
         ...
 
 
-class Reply(Protocol):
-    """An HTTP response of ours."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
-class Endpoint(Protocol):
-    """What of ours a served application answers itself."""
-
-    #: Bytes of a body beyond which none is read.
-    limit: int
-
-    def is_at(self, path: str) -> bool:
-        """Whether a request to `path` is for it."""
-        ...
-
-    def answer(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """The response. `headers` by their names in lower case; `body` is longer than `limit` where it was too long."""
-        ...
-
-
 class Service(NamedTuple):
     """What concerns requests.
 
@@ -96,7 +74,7 @@ class Service(NamedTuple):
 
     asked: Callable[[str, str, bytes, bytes, Mapping[str, str]], Asked]
     reader: Callable[[str, str], Reader | None]
-    endpoint: Endpoint | None = None
+    endpoint: FeedbackEndpoint | None = None
     tells_trace: bool = True
     origins: Callable[[str], bool] = lambda _: False
     served_by: Callable[[str], None] = lambda _: None

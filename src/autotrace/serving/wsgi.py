@@ -16,7 +16,8 @@ from ..recording.held import held_in
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
 from .exchange import BODY_LIMIT, Arrival, Exchange, remote_span
-from .service import Endpoint, Service
+from .feedback_endpoint import FeedbackEndpoint
+from .service import Service
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
@@ -261,7 +262,7 @@ def server_of(environ: Mapping[str, Any]) -> str:
     return str(environ.get("SERVER_SOFTWARE", "")).partition("/")[0]
 
 
-def _answer(endpoint: Endpoint, environ: Environ, start_response: StartResponse) -> list[bytes]:
+def _answer(endpoint: FeedbackEndpoint, environ: Environ, start_response: StartResponse) -> list[bytes]:
     """Answers in the application's place."""
     length = str(environ.get("CONTENT_LENGTH") or "0")
     wanted = min(int(length) if length.isdecimal() else 0, endpoint.limit + 1)
