@@ -17,27 +17,33 @@ from .turns import MOST, Turn
 JSON = dict[str, Any]
 
 
-def choices(assembly: Assembly, given: list[Any]) -> None:
+#: What takes the next words of a piece like this one, and the words of this one: where it brought nothing else.
+Heard = tuple[Callable[[str], None], str]
+
+
+def choices(assembly: Assembly, given: list[Any]) -> Heard | None:
     """The choices of a chunk of OpenAI's chat completions, or completions."""
+    heard = None
     for choice in given[:MOST]:
         if type(choice) is not dict:
             continue
         turn = assembly.turn(("choice", _index(choice)))
         delta = choice.get("delta")
-        if type(delta) is dict:
-            content = delta.get("content")
-            if type(content) is str:
-                turn.say(content)
-            if len(delta) > 1:
-                turn.add(delta)
-        elif type(choice.get("text")) is str:
-            turn.say(choice["text"])
+        words = choice.get("text") if type(delta) is not dict else delta.get("content")
+        if type(words) is str:
+            turn.say(words)
+            heard = turn.say, words
+        if type(delta) is dict and len(delta) > 1:
+            turn.add(delta)
+            heard = None
         reason = choice.get("finish_reason")
         if reason is not None:
             turn.finish_reason = finish_reason(reason)
+            heard = None
+    return heard if len(given) == 1 else None
 
 
-def response_event(assembly: Assembly, kind: str, event: JSON, size: int) -> None:
+def response_event(assembly: Assembly, kind: str, event: JSON, size: int) -> Heard | None:
     """A typed event of OpenAI's responses API, or of an MLflow ResponsesAgent.
 
     Args:
@@ -46,55 +52,61 @@ def response_event(assembly: Assembly, kind: str, event: JSON, size: int) -> Non
         event: The event.
         size: Its bytes.
     """
+    delta = event.get("delta")
+    if kind == "output_text.delta" and type(delta) is str:
+        turn = assembly.turn(_item_key(event))
+        turn.say(delta)
+        return turn.say, delta
     if kind in ("completed", "incomplete", "failed"):
         assembly.final = event.get("response")
-        return
-    if kind == "error":
+    elif kind == "error":
         assembly.fail(event)
-        return
-    item = event.get("item")
-    key = text(event, "item_id") or text(item, "id") or text(item, "call_id") or event.get("output_index")
-    key = ("item", key if type(key) in (str, int) else None)
-    if kind == "output_item.done":
+    elif kind == "output_item.done":
+        item = event.get("item")
         if type(item) is dict:
-            assembly.item(key, item, size)
-        return
-    delta = event.get("delta")
-    if type(delta) is not str:
-        return
-    if kind == "output_text.delta":
-        assembly.turn(key).say(delta)
-    elif kind.startswith("reasoning") and kind.endswith(".delta"):
-        assembly.turn(key).think(delta)
-    elif kind == "refusal.delta":
-        assembly.turn(key).add({"refusal": delta})
+            assembly.item(_item_key(event), item, size)
+    elif type(delta) is str and kind.startswith("reasoning") and kind.endswith(".delta"):
+        assembly.turn(_item_key(event)).think(delta)
+    elif type(delta) is str and kind == "refusal.delta":
+        assembly.turn(_item_key(event)).add({"refusal": delta})
+    return None
 
 
-def chat_message(assembly: Assembly, given: Any, finish: Any = None) -> None:
+def _item_key(event: JSON) -> tuple[str, str | int | None]:
+    key = event.get("item_id")
+    if type(key) is not str:
+        item = event.get("item")
+        key = text(item, "id") or text(item, "call_id") or event.get("output_index")
+    return "item", key if isinstance(key, str | int) else None
+
+
+def chat_message(assembly: Assembly, given: Any, finish: Any = None) -> Heard | None:
     """A message, or a part of one, that goes by its id: of an MLflow ChatAgent, of LangChain, of Ollama."""
     role = role_of(given)
     if role is None and type(given) is dict and given.get("id") is not None:
         role = "assistant"
     if role not in ("assistant", "tool"):
-        return
+        return None
     known = text(given, "id")
     key = ("message", known or text(given, "tool_call_id") or role)
     kind = text(given, "type")
     if known and kind is not None and not kind.endswith("Chunk"):
         assembly.whole(key, given)
-        return
+        return None
     turn = assembly.turn(key, role)
     turn.name = turn.name or text(given, "name")
     turn.call_id = turn.call_id or text(given, "tool_call_id")
+    turn.finish_reason = finish_reason(finish) or turn.finish_reason
     content = given.get("content")
-    if type(content) is str:
-        turn.say(content)
-        turn.add({**given, "tool_calls": given.get("tool_call_chunks") or given.get("tool_calls")})
-    else:
+    if type(content) is not str:
         made = message(given)
         for piece in made.parts if made is not None else ():
             turn.put(piece)
-    turn.finish_reason = finish_reason(finish) or turn.finish_reason
+        return None
+    turn.say(content)
+    calls = given.get("tool_call_chunks") or given.get("tool_calls")
+    turn.add({**given, "tool_calls": calls})
+    return None if calls or finish else (turn.say, content)
 
 
 def _anthropic(assembly: Assembly) -> Turn:
@@ -156,7 +168,7 @@ def _nothing(assembly: Assembly, event: JSON) -> None:
 
 
 #: By `type` or `event`, where that says it.
-TYPED: Mapping[str, Callable[[Assembly, JSON], None]] = {
+TYPED: Mapping[str, Callable[[Assembly, JSON], object]] = {
     "content_block_start": _block_start,
     "content_block_delta": _block_delta,
     "message_delta": _message_delta,

@@ -49,14 +49,21 @@ def _lines(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _events(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for block in data.split(b"\n\n"):
+        if b"\n" not in block and block[:6] == b"data: ":
+            yield b"", block[6:]
+        elif block:
+            yield from _event(block)
+
+
+def _event(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """An event of several lines, or none at all."""
     name, lines = b"", []
-    for line in data.splitlines():
+    for line in block.split(b"\n"):
         if line[:5] == b"data:":
             lines.append(line[6:] if line[5:6] == b" " else line[5:])
-        elif not line:
-            if lines:
-                yield name, lines[0] if len(lines) == 1 else b"\n".join(lines)
-            name, lines = b"", []
         elif line[:6] == b"event:":
             name = line[6:].strip()
     if lines:

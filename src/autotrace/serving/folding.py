@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,6 +15,7 @@ from . import dialects
 from .answers import Answered
 from .assembly import Assembly
 from .conversation import messages, role_of
+from .dialects import Heard
 from .fields import Fields, first_at
 from .lenient_json import begun
 from .parts import parts
@@ -29,8 +31,6 @@ _PLACES = (
     *("reply", "completion", "parts", "candidates", "output_text", "generated_text"),
 )
 _DEPTH = 6
-#: Fields by which a piece may be something else than the one before.
-_MAY_MATTER = frozenset({"error", "ops", "messages", "id", "role"})
 
 
 class Fold:
@@ -40,14 +40,13 @@ class Fold:
         fields: Where the user's settings say that the answer stands in each piece.
     """
 
-    __slots__ = ("_assembly", "_output", "_usual")
+    __slots__ = ("_assembly", "_learns", "_like", "_output")
 
     def __init__(self, fields: Fields) -> None:
         self._output = fields.output
         self._assembly = Assembly()
-        #: Names of the fields of the last piece of no known dialect, its kind, and which field had its words: most
-        #: pieces are like the one before.
-        self._usual: tuple[list[str], Any, str] | None = None
+        self._like: _Like | None = None
+        self._learns = _TRIES
 
     @property
     def is_full(self) -> bool:
@@ -65,6 +64,9 @@ class Fold:
             name: What the event is called; empty where it has no name.
             data: JSON, or text.
         """
+        like = self._like
+        if like is not None and like.takes(name, data):
+            return
         if data[:1] in _JSON:
             if data == b"[DONE]":
                 return
@@ -73,9 +75,18 @@ class Fold:
             except ValueError:
                 value = begun(data.decode("utf-8", "replace"))  # the last one may be cut off
             if value:
-                self._value(name, value, len(data))
+                heard = self._value(name, value, len(data))
+                if heard is not None and self._learns:
+                    self._learn(name, data, *heard)
                 return
         self._plain(name, data)
+
+    def _learn(self, name: bytes, data: bytes, say: Callable[[str], None], words: str) -> None:
+        """Remembers a piece, so that the next ones like it need not be parsed."""
+        self._learns -= 1
+        before, mark, after = data.partition(b'"%s"' % words.encode("utf-8", "replace"))
+        if mark and len(words) > 1 and mark not in after and b"\\" not in mark:
+            self._like = _Like(name, before + b'"', b'"' + after, say)
 
     def _plain(self, name: bytes, data: bytes) -> None:
         if name == b"error":
@@ -83,78 +94,96 @@ class Fold:
         elif not name or not _is_silent(name.decode("latin-1")):
             self._assembly.words.add(data.decode("utf-8", "replace"))
 
-    def _value(self, name: bytes, value: Any, size: int) -> None:
+    def _value(self, name: bytes, value: Any, size: int) -> Heard | None:
         if type(value) is dict:
-            self._object(name, value, size)
-        elif type(value) is str:
+            return self._object(name, value, size)
+        if type(value) is str:
             if not name or not _is_silent(name.decode("latin-1")):
                 self._assembly.words.add(value)
-        elif role_of(value[0]) is not None and len(value) == 2 and role_of(value[1]) is None:
-            dialects.chat_message(self._assembly, value[0])  # LangGraph's pair: a message, what is known of it
-        elif messages(value) is not None:
-            self._assembly.final = {"messages": value}
+        elif type(value) is list:
+            if role_of(value[0]) is not None and len(value) == 2 and role_of(value[1]) is None:
+                return dialects.chat_message(self._assembly, value[0])  # LangGraph's: a message, what is known of it
+            if messages(value) is not None:
+                self._assembly.final = {"messages": value}
+        return None
 
-    def _object(self, name: bytes, value: dict[str, Any], size: int) -> None:
+    def _object(self, name: bytes, value: dict[str, Any], size: int) -> Heard | None:
         choices = value.get("choices")
         if type(choices) is list:
-            dialects.choices(self._assembly, choices)
-            return
+            return dialects.choices(self._assembly, choices)
         kind = value.get("type") or value.get("event")
-        if self._is_usual(kind, value):
-            return
         if type(kind) is not str:
-            self._untyped(name.decode("latin-1"), value, size)
-        elif kind[:9] == "response.":
-            dialects.response_event(self._assembly, kind[9:], value, size)
-        elif kind in dialects.TYPED:
+            return self._untyped(name.decode("latin-1"), value, size)
+        if kind[:9] == "response.":
+            return dialects.response_event(self._assembly, kind[9:], value, size)
+        if kind in dialects.TYPED:
             dialects.TYPED[kind](self._assembly, value)
-        else:
-            self._untyped(kind, value, size)
+            return None
+        return self._untyped(kind, value, size)
 
-    def _is_usual(self, kind: Any, value: dict[str, Any]) -> bool:
-        """Adds a piece that is like the one before but for its words; False where it is not."""
-        usual = self._usual
-        if usual is None or usual[1] != kind or usual[0] != list(value):
-            return False
-        words = value[usual[2]]
-        if type(words) is not str:
-            return False
-        self._assembly.words.add(words)
-        return True
-
-    def _untyped(self, kind: str, value: dict[str, Any], size: int) -> None:
+    def _untyped(self, kind: str, value: dict[str, Any], size: int) -> Heard | None:
         """An object whose kind is not known, or says nothing."""
         assembly = self._assembly
         given = first_at(value, self._output)
         if type(given) is str:
-            assembly.words.add(given)
-        elif value.get("error") or kind == "error":
+            return self._say(given)
+        if value.get("error") or kind == "error":
             assembly.fail(value.get("error") or value)
         elif role_of(value) is not None:
-            dialects.chat_message(assembly, value)
+            return dialects.chat_message(assembly, value)
         elif type(value.get("ops")) is list:
             dialects.log_patch(assembly, value["ops"])
         elif not _is_silent(kind):
-            self._of_no_dialect(kind, value, size)
+            return self._of_no_dialect(value, size)
+        return None
 
-    def _of_no_dialect(self, kind: str, value: dict[str, Any], size: int) -> None:
-        assembly = self._assembly
+    def _of_no_dialect(self, value: dict[str, Any], size: int) -> Heard | None:
         delta, data, said = value.get("delta"), value.get("data"), value.get("message")
         if type(delta) is dict and (role_of(delta) is not None or delta.get("id") is not None):
-            dialects.chat_message(assembly, delta, value.get("finish_reason"))
-        elif type(data) is dict and (text(data, "type") or "")[:9] == "response.":
-            self._object(b"", data, size)  # wrapped, as the Agents SDK does
-        elif role_of(said) is not None:
-            dialects.chat_message(assembly, said)
-        elif messages(value.get("messages")) is not None:
-            assembly.final = value
-        elif not dialects.graph_update(assembly, value):
-            assembly.words.add(_words(value, 0))
-            place = next((name for name in _PLACES if type(value.get(name)) is str and value[name]), None)
-            if place is not None and len(value) <= 10 and not _MAY_MATTER.intersection(value):
-                self._usual = (list(value), value.get("type") or value.get("event"), place)
+            return dialects.chat_message(self._assembly, delta, value.get("finish_reason"))
+        if type(data) is dict and (text(data, "type") or "")[:9] == "response.":
+            return self._object(b"", data, size)  # wrapped, as the Agents SDK does
+        if role_of(said) is not None:
+            return dialects.chat_message(self._assembly, said)
+        if messages(value.get("messages")) is not None:
+            self._assembly.final = value
+            return None
+        return None if dialects.graph_update(self._assembly, value) else self._say(_words(value, 0))
+
+    def _say(self, words: str) -> Heard:
+        self._assembly.words.add(words)
+        return self._assembly.words.add, words
 
 
+class _Like(NamedTuple):
+    """What a piece looks like that differs from an earlier one in its words alone.
+
+    Attributes:
+        name: What the event is called.
+        before: All that stands before its words, with the quotation mark.
+        after: All that stands behind them, likewise.
+        say: Takes the words.
+    """
+
+    name: bytes
+    before: bytes
+    after: bytes
+    say: Callable[[str], None]
+
+    def takes(self, name: bytes, data: bytes) -> bool:
+        """Adds the words of a piece; False where it is another one."""
+        usual, before, after, say = self
+        if name != usual or not data.startswith(before) or not data.endswith(after):
+            return False
+        words = data[len(before) : -len(after)]
+        if b'"' in words or b"\\" in words or len(data) < len(before) + len(after):
+            return False
+        say(words.decode("utf-8", "replace"))
+        return True
+
+
+#: How often a piece is remembered in vain: of some streams no two are alike.
+_TRIES = 8
 _JSON = frozenset({b"{", b"[", b'"'})
 
 
