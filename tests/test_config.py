@@ -47,7 +47,7 @@ DEFAULTS = {
     "capture_content": "full",
     "content_limit": 1000,
     "destination": ("store",),
-    "environment": "development",
+    "environment": None,
     "service": None,
     "release": None,
     "sample": 1.0,

@@ -180,6 +180,18 @@ class Journal:
         with process.lock:
             process.segment = None
 
+    def describe(self, resource: Mapping[str, Any]) -> None:
+        """Says something else of this process from the next record on, in a segment that begins with it.
+
+        Args:
+            resource: All attributes, those that stay the same among them.
+        """
+        process = self._current()
+        with process.lock:
+            if resource != self.resource:
+                self.resource = dict(resource)
+                process.segment = None  # the old one goes when the last thread that is writing to it has done so
+
     def offer(self) -> None:
         """Notes how long the open segment is, before it is delivered."""
         segment = self._current().segment
