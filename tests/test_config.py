@@ -226,6 +226,18 @@ def test_sdk_disabled(tmp_path: Path) -> None:
     assert not load(environ={"OTEL_SDK_DISABLED": "false"}, folder=tmp_path).is_disabled("acme")
 
 
+@pytest.mark.parametrize(
+    ("value", "off"),
+    [("0", True), ("false", True), (" NO ", True), ("off", True), ("1", False), ("yes", False), ("", False), (" ", False)],
+)
+def test_switch(value: str, off: bool, tmp_path: Path) -> None:
+    """AUTOTRACE=0 switches everything off, whatever else is said; what is neither true nor false is told."""
+    found = load({"disable": ""}, {"acme": {"disable": False}}, {"AUTOTRACE": value}, tmp_path)
+    assert (found.is_disabled("acme"), found.problems) == (off, ())
+    odd = load(environ={"AUTOTRACE": "perhaps"}, folder=tmp_path)
+    assert (odd.is_disabled("acme"), problems(odd)) == (False, [("AUTOTRACE", "environment")])
+
+
 def test_framework_settings(tmp_path: Path, write: Write) -> None:
     """A framework's own settings outrank the general ones, and one another by source."""
     write('[tool.autotrace]\ncapture_content = "truncated"\n[tool.autotrace.llama-index]\ncapture_content = "off"\n')

@@ -186,11 +186,9 @@ class Journal:
         Args:
             resource: All attributes, those that stay the same among them.
         """
-        process = self._current()
-        with process.lock:
-            if resource != self.resource:
-                self.resource = dict(resource)
-                process.segment = None  # the old one goes when the last thread that is writing to it has done so
+        if resource != self.resource:
+            self.resource = dict(resource)
+            self.retire()
 
     def offer(self) -> None:
         """Notes how long the open segment is, before it is delivered."""
