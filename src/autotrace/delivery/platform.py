@@ -16,8 +16,9 @@ from .clouds import CLOUDS, KUBERNETES, NAME
 
 PRODUCTION, DEVELOPMENT = "production", "development"
 
-_PYTEST = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER")
-_CI = (
+#: Variables that tell of a test, and of continuous integration.
+TEST_MARKS = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER")
+CI_MARKS = (
     *("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "TRAVIS", "TF_BUILD", "JENKINS_URL", "TEAMCITY_VERSION"),
     *("BITBUCKET_BUILD_NUMBER", "CODEBUILD_BUILD_ID", "CI"),
 )
@@ -108,7 +109,7 @@ def _endpoint(modules: Mapping[str, Any]) -> str | None:
 def _test(environ: Mapping[str, str], argv: Sequence[str]) -> _Found:
     if programs.name_of(argv) in ("pytest", "py.test"):
         return "pytest", DEVELOPMENT, "pytest runs it"
-    mark = next((name for name in _PYTEST if environ.get(name)), None)
+    mark = next((name for name in TEST_MARKS if environ.get(name)), None)
     return None if mark is None else ("pytest", DEVELOPMENT, f"{mark} is set")
 
 
@@ -129,7 +130,7 @@ def _ray(argv: Sequence[str], modules: Mapping[str, Any]) -> _Found:
 
 
 def _continuous_integration(environ: Mapping[str, str]) -> _Found:
-    mark = next((name for name in _CI if environ.get(name, "").strip().lower() not in FALSE), None)
+    mark = next((name for name in CI_MARKS if environ.get(name, "").strip().lower() not in FALSE), None)
     return None if mark is None else ("ci", DEVELOPMENT, f"{mark} is set")
 
 
