@@ -180,11 +180,12 @@ def feedback_id(trace: str, span: str, kind: str, name: str, source: str, user: 
 
 def _trace(trace_id: str | None) -> str:
     if trace_id is None:
-        from opentelemetry.trace import get_current_span
+        from .recording.current import current_context
+        from .recording.held import trace_id_in
 
-        current = get_current_span().get_span_context()
-        if current.is_valid:
-            return f"{current.trace_id:032x}"
+        current = trace_id_in(current_context())
+        if current:
+            return f"{current:032x}"
         raise FeedbackError("there is no current trace: give trace_id, which current_trace_id() tells inside one")
     found = _TRACE.fullmatch(trace_id.strip().lower()) if isinstance(trace_id, str) else None
     if found is None or set(found[1]) == {"0"}:
