@@ -241,7 +241,16 @@ def test_sdk_disabled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "off"),
-    [("0", True), ("false", True), (" NO ", True), ("off", True), ("1", False), ("yes", False), ("", False), (" ", False)],
+    [
+        ("0", True),
+        ("false", True),
+        (" NO ", True),
+        ("off", True),
+        ("1", False),
+        ("yes", False),
+        ("", False),
+        (" ", False),
+    ],
 )
 def test_switch(value: str, off: bool, tmp_path: Path) -> None:
     """AUTOTRACE=0 switches everything off, whatever else is said; what is neither true nor false is told."""

@@ -125,13 +125,16 @@ def test_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     namespace = tmp_path / "namespace"
     namespace.write_text("customers\n")
     monkeypatch.setattr(resource, "_NAMESPACE", namespace)
-    assert said(tmp_path, **pod).items() >= {
-        "autotrace.platform": "kubernetes",
-        "deployment.environment.name": "production",
-        "k8s.pod.name": "shop-1",
-        "k8s.namespace.name": "customers",
-        "service.instance.id": "shop-1",
-    }.items()
+    assert (
+        said(tmp_path, **pod).items()
+        >= {
+            "autotrace.platform": "kubernetes",
+            "deployment.environment.name": "production",
+            "k8s.pod.name": "shop-1",
+            "k8s.namespace.name": "customers",
+            "service.instance.id": "shop-1",
+        }.items()
+    )
     told = said(tmp_path, **pod, OTEL_RESOURCE_ATTRIBUTES="k8s.pod.name=a,service.instance.id=b")
     assert (told["k8s.pod.name"], told["service.instance.id"]) == ("a", "b")
     assert said(tmp_path, POD_NAMESPACE="n", **pod)["k8s.namespace.name"] == "n"

@@ -1,4 +1,4 @@
-"""The programs that serve, as data: what of their arguments tells that they do, and what that a developer is at work."""
+"""The programs that serve, as data: what of their arguments tells that they do, and what that it is for a developer."""
 
 from __future__ import annotations
 
