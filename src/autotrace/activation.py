@@ -49,6 +49,8 @@ class Activation:
         #: The recorder of the program's own spans, in a tuple once it is known: None stands for switched off.
         self._recorder: tuple[Recorder | None] | None = None
         self._service: Service | None = None
+        #: The servers that have handed the program a request, by name.
+        self._servers: set[str] = set()
         self._lock = threading.RLock()
         self._is_on = False
 
@@ -81,7 +83,10 @@ class Activation:
                 if self._pipeline is None:
                     from .delivery.pipeline import Pipeline
 
-                    self._pipeline = Pipeline(self.config(), self.given_provider, offered_destination)
+                    pipeline = Pipeline(self.config(), self.given_provider, offered_destination)
+                    for server in self._servers:
+                        pipeline.served_by(server)
+                    self._pipeline = pipeline
                     atexit.register(self._exit, self._pipeline)
         return self._pipeline.provider
 
@@ -126,6 +131,22 @@ class Activation:
             self.provider()
             if self._pipeline is None or not self._pipeline.note(kind, key, body):
                 guard.tell("feedback and later changes need a destination: the app's own tracer provider takes none")
+
+    def served_by(self, server: str) -> None:
+        """Takes note that a server hands the program requests; for every request, and only the first takes time.
+
+        A program that calls its server itself (`uvicorn.run(app)`) counts as production from then on, where nothing
+        says otherwise. Not to be called for a server that reloads the program when its code changes.
+
+        Args:
+            server: The server's name, such as `uvicorn`; a version behind a slash does not matter.
+        """
+        if server in self._servers:
+            return
+        with guard("environment"), self._lock:
+            self._servers.add(server)
+            if self._pipeline is not None:
+                self._pipeline.served_by(server)
 
     def switch_on(self) -> None:
         """Watches imports, and applies the settings to what has been imported."""
