@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .delivery.destinations import Destination
-    from .delivery.pipeline import Pipeline
+    from .delivery.pipeline import Arrival, Pipeline
     from .host.status import HookPoint, PluginStatus
     from .recording.feedback import Feedback
     from .recording.recorder import Recorder
@@ -196,6 +196,11 @@ class Activation:
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""
         return self._pipeline is None or self._pipeline.flush(timeout)
+
+    def finish(self, timeout: float) -> list[Arrival]:
+        """Delivers once what has been recorded, and closes: for commands; see `Pipeline.finish`."""
+        pipeline, self._pipeline, self._recorder = self._pipeline, None, None
+        return [] if pipeline is None else pipeline.finish(timeout)
 
     def reset(self) -> None:
         """Takes every patch off and forgets every setting (for tests)."""
