@@ -115,9 +115,6 @@ class Activation:
             self._service = service_of(self.config(), self.log, self.served_by, lambda: self.flush(2.0))
         return self._service
 
-    def served_by(self, server: str) -> None:
-        """A request is about to be recorded that a server of this name has handed over."""
-
     def log(self, feedback: Feedback) -> None:
         """Journals a verdict, unless the program's own spans are switched off."""
         with guard("autotrace.log_feedback"):

@@ -22,11 +22,10 @@ from .encoding import dumps
 from .health import SUFFIX as HEALTH
 from .journal import Journal
 from .limits import Limits
-from .platform import detect
-from .resource import ENVIRONMENT, PLATFORM, environment_of, resource_of
 from .outlets import Outlet
+from .platform import detect
 from .queue import queues
-from .resource import resource_of
+from .resource import ENVIRONMENT, PLATFORM, environment_of, resource_of
 from .sink import JournalSink
 
 if TYPE_CHECKING:
