@@ -78,6 +78,13 @@ class Config:
         feedback_origins: Origins whose pages may send feedback from elsewhere than the application's own; `*`: all.
         feedback_rate: Posts of feedback a second that a process takes; 0: as many as come.
         plugins: Modules of the project's own that are plugins.
+        session_headers: Headers in which a served request has the id of its conversation, in small letters.
+        user_headers: Headers in which it has the id of its user.
+        request_id_headers: Headers in which it has its own.
+        input_fields: Where its body has the user's query: dotted paths, tried before the usual places.
+        output_fields: Where its response has the answer, likewise.
+        session_fields: Where its body has the id of its conversation, likewise.
+        user_fields: Where its body has the id of its user, likewise.
         strict: Raise autotrace's own errors instead of counting them (for tests).
         problems: What could not be used, for the log and for `autotrace plugins`.
     """
@@ -105,6 +112,13 @@ class Config:
     feedback_origins: tuple[str, ...] = ()
     feedback_rate: float = 100.0
     plugins: tuple[str, ...] = ()
+    session_headers: tuple[str, ...] = setting_values.SESSION_HEADERS
+    user_headers: tuple[str, ...] = setting_values.USER_HEADERS
+    request_id_headers: tuple[str, ...] = setting_values.REQUEST_ID_HEADERS
+    input_fields: tuple[str, ...] = ()
+    output_fields: tuple[str, ...] = ()
+    session_fields: tuple[str, ...] = ()
+    user_fields: tuple[str, ...] = ()
     strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[ConfigError, ...] = ()
@@ -234,6 +248,13 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "feedback_origins": setting_values.origins,
     "feedback_rate": setting_values.amount,
     "plugins": setting_values.modules,
+    "session_headers": setting_values.headers,
+    "user_headers": setting_values.headers,
+    "request_id_headers": setting_values.headers,
+    "input_fields": setting_values.paths,
+    "output_fields": setting_values.paths,
+    "session_fields": setting_values.paths,
+    "user_fields": setting_values.paths,
     "strict": setting_values.flag,
 }
 

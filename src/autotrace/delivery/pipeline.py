@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import TracerProvider
@@ -17,9 +19,12 @@ from .destinations import Destination
 from .destinations.known import Maker, make, nothing_offered
 from .drain import Drainer
 from .encoding import dumps
+from .health import SUFFIX as HEALTH
 from .journal import Journal
 from .limits import Limits
+from .outlets import Outlet
 from .platform import detect
+from .queue import queues
 from .resource import ENVIRONMENT, PLATFORM, environment_of, resource_of
 from .sink import JournalSink
 
@@ -29,6 +34,22 @@ if TYPE_CHECKING:
 
 #: The part of `exit_timeout` that delivery may take; the interpreter's own end takes the rest.
 WAITS = 0.8
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Whether a destination has what this process has journalled.
+
+    Attributes:
+        destination: Its name.
+        state: `delivered`; `waiting`: it is in the journal, and the next process delivers it; `refused`: the other
+            side will never take some of it; `lost`: it could neither be delivered nor written.
+        last_error: Why it is not there, where that is known.
+    """
+
+    destination: str
+    state: Literal["delivered", "waiting", "refused", "lost"]
+    last_error: str | None = None
 
 
 class Pipeline:
@@ -87,6 +108,26 @@ class Pipeline:
         if self._drainer is not None:
             self._drainer.close(self._config.exit_timeout * WAITS)
 
+    def finish(self, timeout_s: float) -> list[Arrival]:
+        """Delivers once what there is, and closes: for a process that has nothing else to do. How it went.
+
+        Args:
+            timeout_s: Seconds that it may take.
+        """
+        if self._drainer is None or self._journal is None:
+            return []
+        outlets = self._drainer.outlets
+        is_done = self._drainer.close(timeout_s)
+        if not is_done and not self._journal.has_begun:
+            return [Arrival(outlet.name, "lost", outlet.last_error) for outlet in outlets]
+        process, folder = self._journal.process, self._journal.folder
+        left = queues(folder, [outlet.name for outlet in outlets], process=process)
+        waiting = {queue.destination for queue in left if queue.records}
+        if not waiting:  # nothing is left to tell of it
+            with suppress(OSError):
+                (folder / (process + HEALTH)).unlink(missing_ok=True)
+        return [_arrival(outlet, outlet.name in waiting) for outlet in outlets]
+
     def _own(self, config: Config) -> TracerProvider:
         """A private provider. The SDK's own where its sampler is asked for; ours, many times faster, otherwise.
 
@@ -121,6 +162,12 @@ class Pipeline:
         size = Limits(config.journal_size).segment_size
         self._journal = Journal(config.home, dict(resource.attributes), size, names)
         return self._journal, self._drainer
+
+
+def _arrival(outlet: Outlet, is_waiting: bool) -> Arrival:
+    if is_waiting:
+        return Arrival(outlet.name, "waiting", outlet.last_error)
+    return Arrival(outlet.name, "refused" if outlet.rejected else "delivered")
 
 
 def drainer_of(config: Config, offered: Callable[[str], Maker | None] = nothing_offered) -> Drainer:

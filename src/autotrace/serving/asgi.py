@@ -14,8 +14,9 @@ from ..recording.guard import guard
 from ..recording.held import held_in
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
-from .exchange import Arrival, Exchange, remote_span
-from .service import Endpoint, Service
+from .exchange import Exchange, Request, remote_span
+from .feedback_endpoint import FeedbackEndpoint
+from .service import Service
 from .sockets import Connection
 
 Scope = MutableMapping[str, Any]
@@ -75,7 +76,7 @@ class AsgiFunction:
         if is_suppressed(outer, self._recorder.name, self._recorder.is_shared):
             return None
         headers = _Headers(scope)
-        arrival = Arrival(
+        request = Request(
             scope.get("method", "WEBSOCKET"),
             path,
             scope.get("query_string", b""),
@@ -85,8 +86,8 @@ class AsgiFunction:
         )
         parent = headers.parent()
         if kind == "websocket":
-            return Connection(self._recorder, service, arrival, outer, parent, receive, send).served(wrapped, scope)
-        return _Http(Exchange(self._recorder, service, arrival, outer, parent), receive, send).served(wrapped, scope)
+            return Connection(self._recorder, service, request, outer, parent, receive, send).served(wrapped, scope)
+        return _Http(Exchange(self._recorder, service, request, outer, parent), receive, send).served(wrapped, scope)
 
 
 class _Http:
@@ -214,7 +215,7 @@ def _within(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(root + "/") else path
 
 
-async def _answer(endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer(endpoint: FeedbackEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers in the application's place."""
     body = b""
     while len(body) <= endpoint.limit:
