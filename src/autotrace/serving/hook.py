@@ -22,8 +22,12 @@ def main() -> None:
 
 
 def at_last() -> None:
-    """Calls `main` when the path is whole; for a `.pth` file, which may not be the last one that is read."""
-    sys.meta_path.insert(0, _Waiting())
+    """Calls `main` when the path is whole; for a `.pth` file, which may not be the last one that is read.
+
+    In a virtual environment Python reads them all twice.
+    """
+    if not any(isinstance(finder, _Waiting) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Waiting())
 
 
 class _Waiting:

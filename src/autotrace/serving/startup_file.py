@@ -18,19 +18,20 @@ State = Literal["absent", "installed", "outdated", "foreign"]
 
 _MARK = '# Written by "autotrace install-hook"; "autotrace install-hook --remove" takes it away.\n'
 _COMMENT = _MARK + "# Where AUTOTRACE=1 is set, the interpreters of this environment trace.\n"
-#: What a line of a `.pth` file executes where AUTOTRACE is set. Whatever happens, no exception leaves it, and where
-#: autotrace has been uninstalled nothing is said.
+#: What a line of a `.pth` file executes where AUTOTRACE is set. Whatever happens, no exception leaves it; where autotrace
+#: has been uninstalled nothing is said, and what is said is said once, though virtual environments read the file twice.
 _CODE = """\
 try:
     from autotrace.serving import hook
     hook.at_last()
 except Exception as error:
-    if getattr(error, "name", "") != "autotrace":
-        try:
-            import sys
+    try:
+        import sys
+        if getattr(error, "name", "") != "autotrace" and not hasattr(sys, "_autotrace_is_off"):
+            sys._autotrace_is_off = True
             sys.stderr.write("autotrace: tracing is off: %s\\n" % " ".join(repr(error).split()))
-        except Exception:
-            pass
+    except Exception:
+        pass
 """
 _PTH = f'import os; os.environ.get("AUTOTRACE") and exec({_CODE!r}, {{}})\n'
 _START = "autotrace.serving.hook:main\n"
