@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,18 +104,29 @@ def test_somebody_elses(environment: Path, run: Run, arguments: list[str]) -> No
     assert file.path.read_text() == "import os\n"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_no_permission(environment: Path, run: Run) -> None:
+def test_no_permission(tmp_path: Path) -> None:
     """Where the environment is somebody else's, that is told, with what to do."""
-    site = site_of(environment)
-    site.chmod(0o555)
-    try:
-        done = run()
-    finally:
-        site.chmod(0o755)
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    code = f"""
+import os
+from pathlib import Path
+from autotrace.cli.install_hook import install_hook
+from autotrace.serving import startup_file
+file = startup_file.startup_file(Path({str(folder)!r}))
+startup_file.startup_file = lambda: file
+if os.geteuid() == 0:
+    os.setuid(65534)
+install_hook([])
+"""
+    for above in (tmp_path, *(above for above in tmp_path.parents if "pytest-of-" in str(above))):
+        above.chmod(0o755)
+    folder.chmod(0o555)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Permission denied" in done.stderr
+    assert f"{startup_file(folder).path}: Permission denied: nothing is changed" in done.stderr
     assert "python -m venv" in done.stderr
+    assert list(folder.iterdir()) == []
 
 
 def test_what_cannot_be_written(environment: Path, run: Run) -> None:
@@ -129,3 +140,19 @@ def test_what_cannot_be_written(environment: Path, run: Run) -> None:
         assert list(site_of(environment).glob(".autotrace-*")) == []
     finally:
         path.rmdir()
+
+
+def test_no_distribution_brings_it(tmp_path: Path) -> None:
+    """What is installed from an index holds no file that runs when an interpreter starts."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=SOURCE.parent,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "autotrace/serving/hook.py" in names
+    assert [name for name in names if name.endswith((".pth", ".start"))] == []
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"autotrace"}
