@@ -106,8 +106,10 @@ def test_again(autotrace: Command, write: Fill, home: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("true", True), ("false", False), ("-3", -3), ("0.5", 0.5), ('"5"', "5"), ("travel", "travel"), ("NaN", "NaN")]
-    + [("[1]", "[1]"), ("null", "null"), ("", "")],
+    [
+        *(("true", True), ("false", False), ("-3", -3), ("0.5", 0.5), ('"5"', "5"), ("travel", "travel")),
+        *(("NaN", "NaN"), ("[1]", "[1]"), ("null", "null")),
+    ],
 )
 def test_values(autotrace: Command, write: Fill, home: Path, text: str, value: Any) -> None:
     """A value is read as JSON has it; what is none is a text."""
