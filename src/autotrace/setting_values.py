@@ -12,7 +12,42 @@ Capture = Literal["full", "truncated", "off"]
 
 #: The destinations that need no plugin.
 DESTINATIONS = ("store", "mlflow", "otlp", "console")
+#: Headers that hold the id of the conversation, of the user and of the request, where no setting names them. Of the
+#: user ids only: what proxies call an e-mail address or a preferred name is left alone.
+SESSION_HEADERS = (
+    "x-session-id",
+    "x-conversation-id",
+    "x-thread-id",
+    "x-chat-id",
+    "x-openwebui-chat-id",
+    "x-amzn-bedrock-agentcore-runtime-session-id",
+)
+USER_HEADERS = (
+    "x-user-id",
+    "x-forwarded-user",
+    "x-auth-request-user",
+    "x-openwebui-user-id",
+    "x-amzn-oidc-identity",
+    "x-amzn-bedrock-agentcore-runtime-user-id",
+    "x-ms-client-principal-id",
+    "x-goog-authenticated-user-id",
+)
+REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "x-correlation-id",
+    "x-databricks-request-id",
+    "x-amzn-requestid",
+    "x-amzn-request-id",
+    "x-amz-request-id",
+    "x-ms-request-id",
+    "request-id",
+)
+#: Headers that are never read: who has what they hold has the rights of another.
+_CREDENTIALS = re.compile(r"(^|-)(authorization|cookie2?|token|secret|password|api-?key|signature|credential|jwt)(-|$)")
+_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_PATH = re.compile(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,20}")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)")
@@ -62,6 +97,26 @@ def modules(value: Any) -> tuple[str, ...]:
     return found
 
 
+def headers(value: Any) -> tuple[str, ...]:
+    """Names of headers in small letters, each once; `none` for none at all."""
+    found = tuple(dict.fromkeys(name.lower() for name in names(value)))
+    for name in found:
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header, such as 'x-session-id'")
+        if _CREDENTIALS.search(name):
+            raise ValueError(f"{name!r} holds a credential, which is never recorded")
+    return () if found == ("none",) else found
+
+
+def paths(value: Any) -> tuple[str, ...]:
+    """Dotted paths into JSON, each once."""
+    found = tuple(dict.fromkeys(names(value)))
+    for name in found:
+        if not _PATH.fullmatch(name):
+            raise ValueError(f"{name!r} is not a path to a field, such as 'data.question' or 'turns.0.text'")
+    return found
+
+
 def disabled(value: Any) -> frozenset[str]:
     """Names in small letters. A switch in their place goes for all."""
     if isinstance(value, bool):
@@ -70,6 +125,15 @@ def disabled(value: Any) -> frozenset[str]:
     if found & TRUE:
         return found - TRUE | {"all"}
     return found - FALSE
+
+
+def hosts(value: Any) -> tuple[str, ...]:
+    """Hosts: `agents.example.org`, `*.example.org`, `localhost:8001`."""
+    found = tuple(name.lower() for name in names(value))
+    for name in found:
+        if not _HOST.fullmatch(name):
+            raise ValueError(f"{name!r} is no host: a name such as agents.example.org, *.example.org or localhost:8001")
+    return found
 
 
 def destination_names(value: Any) -> tuple[str, ...]:

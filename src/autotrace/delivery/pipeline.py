@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from .health import SUFFIX as HEALTH
 from .journal import Journal
 from .limits import Limits
 from .outlets import Outlet
+from .platform import detect
 from .queue import queues
-from .resource import resource_of
+from .resource import ENVIRONMENT, PLATFORM, environment_of, resource_of
 from .sink import JournalSink
 
 if TYPE_CHECKING:
@@ -68,7 +70,10 @@ class Pipeline:
     ) -> None:
         self._drainer: Drainer | None = None
         self._offered = offered
-        self._exit_timeout = config.exit_timeout
+        self._config = config
+        self._platform = detect(config.environ, sys.argv, sys.modules)
+        #: Whether what is said of the process is ours to say: an app's provider has said it.
+        self._is_ours = provider is None
         self._journal: Journal | None = None
         self.provider = provider if provider is not None else self._own(config)
         # An app's provider that cannot be extended (one that does nothing, say) is left as it is.
@@ -77,6 +82,20 @@ class Pipeline:
 
             journal, drainer = self._begin(config, provider.resource)  # type: ignore[attr-defined]
             journal_ours(provider, journal, drainer.wake)
+
+    def served_by(self, server: str) -> None:
+        """Takes note that a server hands the program requests: one that calls its server itself is production then.
+
+        What was recorded before stays what it is; the next record begins a segment that says otherwise.
+
+        Args:
+            server: The server's name, such as `uvicorn` or `Werkzeug/3.1`.
+        """
+        platform = self._platform.served_by(server, sys.modules)
+        if platform is not self._platform and self._journal is not None and self._is_ours:
+            self._platform = platform
+            environment = environment_of(self._config, platform).value
+            self._journal.describe({**self._journal.resource, PLATFORM: platform.name, ENVIRONMENT: environment})
 
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""
@@ -87,7 +106,7 @@ class Pipeline:
     def close(self) -> None:
         """Delivers what can be delivered within the setting `exit_timeout`; the rest stays in the journal."""
         if self._drainer is not None:
-            self._drainer.close(self._exit_timeout * WAITS)
+            self._drainer.close(self._config.exit_timeout * WAITS)
 
     def finish(self, timeout_s: float) -> list[Arrival]:
         """Delivers once what there is, and closes: for a process that has nothing else to do. How it went.
@@ -114,7 +133,7 @@ class Pipeline:
 
         Without a sampler every call is recorded: a parent that another tool has not sampled is no reason to lose it.
         """
-        resource = resource_of(config)
+        resource = resource_of(config, self._platform)
         journal, drainer = self._begin(config, resource)
         if "OTEL_TRACES_SAMPLER" not in config.standard:
             return LeanTracerProvider(JournalSink(journal, drainer.wake))
