@@ -39,6 +39,16 @@ VALUES: dict[str, tuple[Any, str, str, Any, Any, Any]] = {
     "exit_timeout": (0, "1.5", "3", 0.0, 1.5, 3.0),
     "store_age": ("4w", "1h", "7", 2419200.0, 3600.0, 7.0),
     "store_size": ("1kb", "2MiB", '"3"', 1000, 2 * 1024**2, 3),
+    "feedback_endpoint": (False, "off", "true", False, False, True),
+    "feedback_origins": (
+        ["https://a"],
+        "http://B:80/, *",
+        '["https://c:8443"]',
+        ("https://a",),
+        ("*",),
+        ("https://c:8443",),
+    ),
+    "feedback_rate": (0, "2.5", "10", 0.0, 2.5, 10.0),
     "plugins": (["a.b"], "c, d.e,c", '["f"]', ("a.b",), ("c", "d.e"), ("f",)),
     "strict": (True, "yes", "false", True, True, False),
 }
@@ -47,7 +57,7 @@ DEFAULTS = {
     "capture_content": "full",
     "content_limit": 1000,
     "destination": ("store",),
-    "environment": "development",
+    "environment": None,
     "service": None,
     "release": None,
     "sample": 1.0,
@@ -58,6 +68,9 @@ DEFAULTS = {
     "exit_timeout": 2.0,
     "store_age": None,
     "store_size": None,
+    "feedback_endpoint": True,
+    "feedback_origins": (),
+    "feedback_rate": 100.0,
     "plugins": (),
     "strict": False,
 }
@@ -224,6 +237,27 @@ def test_sdk_disabled(tmp_path: Path) -> None:
     found = load({"disable": ""}, {"acme": {"disable": False}}, {"OTEL_SDK_DISABLED": "True"}, tmp_path)
     assert found.is_disabled("acme")
     assert not load(environ={"OTEL_SDK_DISABLED": "false"}, folder=tmp_path).is_disabled("acme")
+
+
+@pytest.mark.parametrize(
+    ("value", "off"),
+    [
+        ("0", True),
+        ("false", True),
+        (" NO ", True),
+        ("off", True),
+        ("1", False),
+        ("yes", False),
+        ("", False),
+        (" ", False),
+    ],
+)
+def test_switch(value: str, off: bool, tmp_path: Path) -> None:
+    """AUTOTRACE=0 switches everything off, whatever else is said; what is neither true nor false is told."""
+    found = load({"disable": ""}, {"acme": {"disable": False}}, {"AUTOTRACE": value}, tmp_path)
+    assert (found.is_disabled("acme"), found.problems) == (off, ())
+    odd = load(environ={"AUTOTRACE": "perhaps"}, folder=tmp_path)
+    assert (odd.is_disabled("acme"), problems(odd)) == (False, [("AUTOTRACE", "environment")])
 
 
 def test_framework_settings(tmp_path: Path, write: Write) -> None:

@@ -22,6 +22,8 @@ from .errors import ConfigError
 from .setting_values import Capture
 
 PREFIX = "AUTOTRACE_"
+#: Switches tracing on where `autotrace install-hook` has been, and off everywhere.
+SWITCH = "AUTOTRACE"
 #: Where settings are found, beside files (which go by their paths).
 CALL, ENVIRONMENT = "autolog()", "environment"
 #: Set by `autotrace run` for its children; a mark, not a setting.
@@ -50,7 +52,7 @@ class Config:
     """Everything that can be set, resolved.
 
     Attributes:
-        enabled: False when `OTEL_SDK_DISABLED` is true: no patch, no span.
+        enabled: False when `OTEL_SDK_DISABLED` is true or `AUTOTRACE` false: no patch, no span.
         home: The folder of the journal and the store.
         disable: Frameworks that are switched off (`threading` is one of them: context in threads); `all` means all.
         capture_content: Whether inputs and outputs reach a span: whole, each text cut to `content_limit`
@@ -58,9 +60,10 @@ class Config:
         content_limit: Characters of one text that `truncated` keeps.
         destination: Names of the destinations, in order. Where none is set, what other projects' variables name
             (`standard`) counts, and else the store.
-        environment: `deployment.environment.name`, e.g. `production`.
-        service: `service.name`, or None: OpenTelemetry's own rules apply (`OTEL_SERVICE_NAME`, ...).
-        release: `service.version`, or None.
+        environment: `deployment.environment.name`, e.g. `production`; None: OpenTelemetry's variables say it, else
+            what the program runs on.
+        service: `service.name`, or None: OpenTelemetry's variables say it, else the platform or pyproject.toml.
+        release: `service.version`, or None: likewise.
         sample: The share of the traces that is kept of those that nothing below keeps, from 0 to 1.
         keep_slow: Traces that took as many seconds or more are kept; None: none for that reason.
         keep_cost: Traces that cost as many USD or more are kept; None: none for that reason.
@@ -69,6 +72,11 @@ class Config:
         exit_timeout: Seconds that the exit of a process may wait for delivery.
         store_age: Seconds that the store keeps a trace; None: for ever.
         store_size: Bytes that the store may take on the disk; None: as many as there are.
+        trace_header: Whether responses of served applications tell the trace's id.
+        propagate_to: Hosts of the program's own services, which are told of traces: `name`, `*.domain`, `name:port`.
+        feedback_endpoint: Whether served applications take feedback over HTTP.
+        feedback_origins: Origins whose pages may send feedback from elsewhere than the application's own; `*`: all.
+        feedback_rate: Posts of feedback a second that a process takes; 0: as many as come.
         plugins: Modules of the project's own that are plugins.
         session_headers: Headers in which a served request has the id of its conversation, in small letters.
         user_headers: Headers in which it has the id of its user.
@@ -87,7 +95,7 @@ class Config:
     capture_content: Capture = "full"
     content_limit: int = 1000
     destination: tuple[str, ...] = ("store",)
-    environment: str = "development"
+    environment: str | None = None
     service: str | None = None
     release: str | None = None
     sample: float = 1.0
@@ -98,6 +106,11 @@ class Config:
     exit_timeout: float = 2.0
     store_age: float | None = None
     store_size: int | None = None
+    trace_header: bool = True
+    propagate_to: tuple[str, ...] = ()
+    feedback_endpoint: bool = True
+    feedback_origins: tuple[str, ...] = ()
+    feedback_rate: float = 100.0
     plugins: tuple[str, ...] = ()
     session_headers: tuple[str, ...] = setting_values.SESSION_HEADERS
     user_headers: tuple[str, ...] = setting_values.USER_HEADERS
@@ -114,6 +127,8 @@ class Config:
     framework_environment: Mapping[str, Setting] = field(default_factory=dict)
     #: Variables of other projects that are honoured, passwords among them.
     standard: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: All variables, as they were when the settings were read: by them the platform is told.
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def is_disabled(self, *names: str) -> bool:
         """Whether what goes by these names is switched off.
@@ -227,6 +242,11 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "exit_timeout": setting_values.amount,
     "store_age": setting_values.duration,
     "store_size": setting_values.size,
+    "trace_header": setting_values.flag,
+    "propagate_to": setting_values.hosts,
+    "feedback_endpoint": setting_values.flag,
+    "feedback_origins": setting_values.origins,
+    "feedback_rate": setting_values.amount,
     "plugins": setting_values.modules,
     "session_headers": setting_values.headers,
     "user_headers": setting_values.headers,
@@ -271,15 +291,28 @@ def load(
     others = standard.taken(environ)
     found.values.setdefault("destination", standard.destinations(others) or ("store",))
     found.values["home"] = _absolute(found.values.get("home", Path(".autotrace")), folder)
+    enabled = _is_enabled(environ, found.problems)
     return Config(
-        enabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true",
+        enabled=enabled,
         sources=found.sources,
         problems=tuple(found.problems),
         framework_settings=found.frameworks,
         framework_environment=found.environment,
         standard=others,
+        environ=dict(environ),
         **found.values,
     )
+
+
+def _is_enabled(environ: Mapping[str, str], problems: list[ConfigError]) -> bool:
+    """Whether neither OpenTelemetry's switch nor our own says that nothing is traced."""
+    text = environ.get(SWITCH, "")
+    try:
+        is_off = text.strip() != "" and not setting_values.flag(text)
+    except ValueError as error:
+        problems.append(ConfigError(SWITCH, ENVIRONMENT, str(error)))
+        is_off = False
+    return not is_off and environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
 
 class _Found:

@@ -12,6 +12,7 @@ from ..recording.guard import guard, position
 from . import imports
 from .candidates import Candidates
 from .entries import Entry, entries
+from .names import ANY
 from .requirements import CORE, Requirements, version_of
 from .status import PluginStatus, State
 
@@ -19,9 +20,6 @@ from .status import PluginStatus, State
 if TYPE_CHECKING:
     from .delegation import Delegation
     from .tracing import TracedFramework
-
-#: The module of a plugin that the import of any other module wakes, once the user has switched the plugin on by name.
-ANY = "*"
 
 
 class InstalledPlugin:
@@ -76,6 +74,8 @@ class InstalledPlugin:
     def name(self) -> str:
         """What users call it before it is loaded: the end of `autotrace-openai`, or the module that wakes it."""
         distribution = self.distribution
+        if distribution == CORE:
+            return self.module
         return distribution[10:].replace("-", "_") if distribution.startswith("autotrace-") else self.module
 
     @property
