@@ -51,6 +51,8 @@ def messages(value: Any) -> list[Message] | None:
         return None
     recent = value[-MOST:]
     roles = [role_of(item) for item in recent]
+    if roles[-1] is None and len(roles) > 1 and type(recent[-1]) is dict:
+        del recent[-1], roles[-1]  # the last one may be cut off
     if None in roles:
         return None
     start = _first_read(recent)

@@ -1,7 +1,7 @@
 """Writes recordings/: what requests and responses of serving libraries look like, made by the libraries themselves.
 
     pip install mlflow httpx langserve langgraph langchain "pydantic-ai-slim[ag-ui]" a2a-sdk
-    python tests/serving/record.py
+    python tests/serving/reading/record.py
 
 Models are scripted; nothing leaves the process. Not run by the tests: what it has written is committed.
 """
