@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..recording.encoding import to_json
-from ..recording.messages import Message
+from ...recording.encoding import to_json
+from ...recording.messages import Message
 from .conversation import message, messages
 from .fields import folded
 from .lenient_json import begun, loads

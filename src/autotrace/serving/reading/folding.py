@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ..read import field, text
-from ..recording.messages import Part
-from . import dialects
+from ...read import field, text
+from ...recording.messages import Part
 from .answers import Answered
-from .assembly import Assembly
+from .assembly import Assembly, Heard
 from .conversation import messages, role_of
-from .dialects import Heard
+from .dialects.known import TYPED
+from .dialects.langchain import graph_update, log_patch
+from .dialects.messages import chat_message
+from .dialects.openai import choices, response_event
 from .fields import Fields, first_at
 from .lenient_json import begun
 from .parts import parts
@@ -102,24 +104,21 @@ class Fold:
                 self._assembly.words.add(value)
         elif type(value) is list:
             if role_of(value[0]) is not None and len(value) == 2 and role_of(value[1]) is None:
-                return dialects.chat_message(self._assembly, value[0])  # LangGraph's: a message, what is known of it
+                return chat_message(self._assembly, value[0])  # LangGraph's: a message, what is known of it
             if messages(value) is not None:
                 self._assembly.final = {"messages": value}
         return None
 
     def _object(self, name: bytes, value: dict[str, Any], size: int) -> Heard | None:
-        choices = value.get("choices")
-        if type(choices) is list:
-            return dialects.choices(self._assembly, choices)
+        if type(value.get("choices")) is list:
+            return choices(self._assembly, value["choices"])
         kind = value.get("type") or value.get("event")
         if type(kind) is not str:
             return self._untyped(name.decode("latin-1"), value, size)
         if kind[:9] == "response.":
-            return dialects.response_event(self._assembly, kind[9:], value, size)
-        if kind in dialects.TYPED:
-            dialects.TYPED[kind](self._assembly, value)
-            return None
-        return self._untyped(kind, value, size)
+            return response_event(self._assembly, kind[9:], value, size)
+        known = TYPED.get(kind)
+        return self._untyped(kind, value, size) if known is None else known(self._assembly, value)
 
     def _untyped(self, kind: str, value: dict[str, Any], size: int) -> Heard | None:
         """An object whose kind is not known, or says nothing."""
@@ -130,9 +129,9 @@ class Fold:
         if value.get("error") or kind == "error":
             assembly.fail(value.get("error") or value)
         elif role_of(value) is not None:
-            return dialects.chat_message(assembly, value)
+            return chat_message(assembly, value)
         elif type(value.get("ops")) is list:
-            dialects.log_patch(assembly, value["ops"])
+            log_patch(assembly, value["ops"])
         elif not _is_silent(kind):
             return self._of_no_dialect(value, size)
         return None
@@ -140,15 +139,15 @@ class Fold:
     def _of_no_dialect(self, value: dict[str, Any], size: int) -> Heard | None:
         delta, data, said = value.get("delta"), value.get("data"), value.get("message")
         if type(delta) is dict and (role_of(delta) is not None or delta.get("id") is not None):
-            return dialects.chat_message(self._assembly, delta, value.get("finish_reason"))
+            return chat_message(self._assembly, delta, value.get("finish_reason"))
         if type(data) is dict and (text(data, "type") or "")[:9] == "response.":
             return self._object(b"", data, size)  # wrapped, as the Agents SDK does
         if role_of(said) is not None:
-            return dialects.chat_message(self._assembly, said)
+            return chat_message(self._assembly, said)
         if messages(value.get("messages")) is not None:
             self._assembly.final = value
             return None
-        return None if dialects.graph_update(self._assembly, value) else self._say(_words(value, 0))
+        return None if graph_update(self._assembly, value) else self._say(_words(value, 0))
 
     def _say(self, words: str) -> Heard:
         self._assembly.words.add(words)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from .. import setting_values
-from ..recording.encoding import readable
+from ... import setting_values
+from ...recording.encoding import readable
 from .fields import Fields, first_at, folded
 
 #: Characters of an id: MLflow refuses a longer session, and every trace of the same request with it.
@@ -83,6 +83,7 @@ def _cleaned(value: str) -> str:
 
 #: Names of the body's fields, folded (`fields.folded`).
 _SESSIONS = ("sessionid", "conversationid", "threadid", "chatid", "contextid", "sessionhash", "session", "conversation")
+_AMBIGUOUS = ("session", "conversation")
 _USERS = ("userid", "user", "enduserid", "safetyidentifier")
 _REQUESTS = ("clientrequestid", "requestid")
 #: Objects of the body that hold such fields too, in this order; of a path, each is folded.
@@ -127,10 +128,15 @@ def _told(body: Any, fields: Fields) -> Identity:
         if place:
             places.append(place)
     return Identity(
-        identifier(first_at(body, fields.session)) or _named(places, _SESSIONS),
+        identifier(first_at(body, fields.session)) or _named(places, _SESSIONS) or _chat(places[0]),
         identifier(first_at(body, fields.user)) or _named(places, _USERS),
         _named(places, _REQUESTS),
     )
+
+
+def _chat(body: Mapping[str, Any]) -> str | None:
+    """The AI SDK's chat, whose id is called nothing else."""
+    return identifier(body.get("id")) if "trigger" in body and "messages" in body else None
 
 
 def _named(places: list[Mapping[str, Any]], names: tuple[str, ...]) -> str | None:
@@ -140,7 +146,8 @@ def _named(places: list[Mapping[str, Any]], names: tuple[str, ...]) -> str | Non
             if type(value) is dict:  # `user: {"id": ...}`
                 value = value.get("id")
             found = identifier(value)
-            if found is not None:
+            # `session` and `conversation` may be all that was said.
+            if found is not None and (name not in _AMBIGUOUS or " " not in found):
                 return found
     return None
 

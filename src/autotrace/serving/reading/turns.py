@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..read import field, items, text
-from ..recording.messages import Message, Part, Piece, ToolCall
+from ...read import field, items, text
+from ...recording.encoding import to_json
+from ...recording.messages import Message, Part, Piece, ToolCall
 
 #: Characters of one streamed answer that are kept, its calls of tools among them.
 LONGEST = 100_000
@@ -33,6 +34,14 @@ class Room:
             pieces.append(piece if size <= left else piece[:left] + "…")
             self.left = left - size
 
+    def take(self, value: Any) -> Any:
+        """A value, where there is room for its JSON; None where there is none."""
+        size = len(to_json(value))
+        if size > self.left:
+            return None
+        self.left -= size
+        return value
+
 
 class Turn:
     """One message, as far as it has come.
@@ -45,7 +54,18 @@ class Turn:
         call_id: Of a tool's result: the call that it answers.
     """
 
-    __slots__ = ("_calls", "_refusals", "_room", "_thoughts", "call_id", "finish_reason", "name", "role", "words")
+    __slots__ = (
+        "_answer",
+        "_calls",
+        "_refusals",
+        "_room",
+        "_thoughts",
+        "call_id",
+        "finish_reason",
+        "name",
+        "role",
+        "words",
+    )
 
     def __init__(self, room: Room, role: str = "assistant") -> None:
         self.role = role
@@ -57,6 +77,7 @@ class Turn:
         self._thoughts: list[str] = []
         self._refusals: list[str] = []
         self._calls: dict[Any, _Call] = {}
+        self._answer: Any = None
 
     def say(self, words: str) -> None:
         """Adds words."""
@@ -94,19 +115,29 @@ class Turn:
         """Adds a part of a message."""
         if isinstance(piece, ToolCall):
             self.call(piece.id or len(self._calls), {"name": piece.name, "args": piece.arguments, "id": piece.id})
+        elif piece.type == "tool_call_response":
+            self.answer(piece.content)
         elif type(piece.content) is str:
-            if piece.type in ("text", "tool_call_response"):
+            if piece.type == "text":
                 self.say(piece.content)
             elif piece.type == "reasoning":
                 self.think(piece.content)
             elif piece.type == "refusal":
                 self._room.put(self._refusals, piece.content)
 
+    def answer(self, result: Any) -> None:
+        """Adds what a tool answered."""
+        if type(result) is str:
+            self.say(result)
+        else:
+            self._answer = self._room.take(result)
+
     def message(self) -> Message | None:
         """The message; None where nothing has been said."""
         words = "".join(self.words)
         if self.role == "tool":
-            return Message("tool", (Part.tool_result(words, self.call_id),), self.name)
+            result = words if self._answer is None else self._answer
+            return Message("tool", (Part.tool_result(result, self.call_id),), self.name)
         found: list[Piece] = []
         if self._thoughts:
             found.append(Part.reasoning("".join(self._thoughts)))
@@ -139,7 +170,7 @@ class _Call:
             if type(given) is str:
                 room.put(self.pieces, given)
             elif type(given) is dict:
-                self.arguments = given
+                self.arguments = room.take(given)
 
     def made(self) -> ToolCall:
         return ToolCall(self.name, "".join(self.pieces) if self.pieces else self.arguments, self.id)

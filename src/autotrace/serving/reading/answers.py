@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..read import field, items, text
-from ..recording.messages import Message
+from ...read import field, items, text
+from ...recording.messages import Message
 from .conversation import message
 from .fields import Fields, first_at
 from .parts import parts

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..read import text
-from ..recording.messages import Message
+from ...read import text
+from ...recording.messages import Message
 from .content_types import ContentType
 from .content_types import content_type as parsed_type
 from .conversation import messages

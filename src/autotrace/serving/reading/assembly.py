@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ..recording.messages import Message
+from ...recording.messages import Message, Part
 from .answers import Answered, answer
 from .conversation import message, messages
 from .fields import Fields
@@ -12,6 +13,8 @@ from .problems import problem
 from .turns import MOST, Room, Turn
 from .words import Words
 
+#: What takes the next words of a piece like this one, and the words of this one: where it brought nothing else.
+Heard = tuple[Callable[[str], None], str]
 #: Bytes of whole items that are kept beside the text.
 MOST_BYTES = 1_000_000
 
@@ -81,9 +84,12 @@ class Assembly:
         found = answer(self.final, Fields()) if self.final is not None else Answered()
         error = self._error or found.error
         said = found.messages or self._messages()
-        if said:
-            return Answered(None, said, error)
-        return Answered(self.words.text() if self.words else found.output, None, error)
+        words = self.words.text()
+        if not said:
+            return Answered(words or found.output, None, error)
+        if words and all(one.role != "assistant" or _is_mute(one) for one in said):
+            said = [*said, Message.assistant(words)]
+        return Answered(None, said, error)
 
     def _messages(self) -> list[Message]:
         found: list[Message] = []
@@ -98,3 +104,7 @@ class Assembly:
             if made is not None:
                 found.append(made)
         return found
+
+
+def _is_mute(message: Message) -> bool:
+    return not any(isinstance(piece, Part) and piece.type == "text" for piece in message.parts)

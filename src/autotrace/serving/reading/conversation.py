@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..read import field, items, text
-from ..recording.messages import Message, Part, Piece
+from ...read import field, items, text
+from ...recording.messages import Message, Part, Piece
 from .parts import part, parts, plain_result, tool_call
 
 #: Messages of one conversation that are read, from its end, and how many parts they may have together.
@@ -51,6 +51,8 @@ def messages(value: Any) -> list[Message] | None:
         return None
     recent = value[-MOST:]
     roles = [role_of(item) for item in recent]
+    if roles[-1] is None and len(roles) > 1 and type(recent[-1]) is dict:
+        del recent[-1], roles[-1]  # the last one may be cut off
     if None in roles:
         return None
     start = _first_read(recent)
@@ -111,9 +113,8 @@ def _turns(found: Iterable[tuple[Any, str]]) -> list[Message]:
         made = _message(item, role)
         kind = field(item, "type")
         is_item = type(kind) is str and (kind == "message" or _item_role(kind) is not None)
-        if is_item and is_open and made.role == "assistant":
-            last = turns[-1]
-            turns[-1] = last._replace(parts=last.parts + made.parts)
+        if is_item and is_open and made.role == turns[-1].role == "assistant":
+            turns[-1] = turns[-1]._replace(parts=turns[-1].parts + made.parts)
         else:
             turns.append(made)
         is_open = is_item

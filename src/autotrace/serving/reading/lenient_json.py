@@ -25,8 +25,10 @@ def loads(text: bytes | str) -> Any:
         return orjson.loads(text)
     except ValueError:
         pass
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig", "replace")
     try:
-        return json.loads(text if isinstance(text, str) else text.decode("utf-8", "replace"), parse_int=_whole)
+        return json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return None
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..read import field, text
-from ..recording.messages import Modality, Part, Piece, ToolCall
+from ...read import field, text
+from ...recording.messages import Modality, Part, Piece, ToolCall
 
 #: Parts of one message that are read.
 MOST = 500
