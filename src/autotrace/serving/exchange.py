@@ -63,11 +63,8 @@ class Arrival:
         self.route = route
         self.server = server
 
-    def name(self) -> str:
+    def name(self, route: str | None) -> str:
         """`POST /users/{id}`."""
-        route = None
-        with guard("serving: route"):
-            route = self.route()
         return f"{self.method} {route or _ONE_OF_MANY.sub('{id}', self.path)}"
 
 
@@ -83,8 +80,8 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_arrival", "_body", "_is_read", "_left", "_reader", "_recorder", "_request_id", "_service", "_status"),
-        "held",
+        *("_around", "_arrival", "_body", "_is_read", "_left", "_reader", "_recorder", "_request_id", "_route"),
+        *("_service", "_status", "held"),
     )
 
     def __init__(
@@ -99,6 +96,8 @@ class Exchange:
         self._reader: Reader | None = None
         self._status = 0
         self._request_id: str | None = None
+        self._route: str | None = None
+        self._around = sys.exc_info()[1]
         self.held = Held(recorder, outer, self._describe, kind=SpanKind.SERVER, remote=remote, recorded=self._recorded)
 
     def reads_body(self) -> bool:
@@ -125,7 +124,7 @@ class Exchange:
             status: Its HTTP status.
             headers: By their names in lower case.
         """
-        self._status = status
+        self._status = int(status)
         content_type = headers.get("content-type", "").lower()
         if self._recorder.policy.keeps_content:
             self._reader = self._service.reader(content_type, headers.get("content-encoding", "").lower())
@@ -150,7 +149,7 @@ class Exchange:
     def completes(self) -> None:
         """The last byte is about to leave. All that is to be said of it is recorded before: who has it, has a trace."""
         error = sys.exc_info()[1] if self._status >= 500 else None
-        self.held.finish(self._values, error=error)
+        self.held.finish(self._values, error=error if error is not self._around else None)
 
     def left(self) -> None:
         """The client has hung up."""
@@ -176,23 +175,32 @@ class Exchange:
         self._service.served_by(arrival.server())
         asked = self._question()
         self._request_id = asked.request_id
+        self._find_route()
         attributes: dict[str, Any] = {
             "http.request.method": arrival.method,
             "url.path": arrival.path,
-            "http.route": arrival.route(),
+            "http.route": self._route,
             semconv.REQUEST_ID: asked.request_id,
         }
-        values: RequestValues = {"name": arrival.name(), "attributes": attributes}
+        values: RequestValues = {"name": arrival.name(self._route), "attributes": attributes}
         if asked.messages:
             values["input"] = asked.messages
         elif asked.input is not None:
             values["input_value"] = asked.input
         return Description(values, Labels(asked.session, asked.user))
 
+    def _find_route(self) -> bool:
+        """Looks for the path's pattern, unless that is known; answers whether it has been found now."""
+        if self._route is None:
+            with guard("serving: route"):
+                self._route = self._arrival.route()
+            return self._route is not None
+        return False
+
     def _question(self) -> Asked:
         arrival = self._arrival
-        headers = arrival.headers()
         with guard("serving: what a request asks"):
+            headers = arrival.headers()
             content_type = headers.get("content-type", "")
             return self._service.asked(arrival.method, content_type, arrival.query, b"".join(self._body), headers)
         return Asked()
@@ -204,9 +212,11 @@ class Exchange:
     def _values(self) -> ResponseValues:
         """What the response came to."""
         self._body.clear()
-        values: ResponseValues = {}
-        if self._status:
-            values["attributes"] = {"http.response.status_code": self._status}
+        attributes: dict[str, Any] = {"http.response.status_code": self._status or None}
+        if self._find_route():  # what was traced first was traced before the application looked for it
+            attributes["http.route"] = self._route
+            self.held.rename(self._arrival.name(self._route))
+        values: ResponseValues = {"attributes": attributes}
         answered = Answered()
         if self._reader is not None:
             with guard("serving: what a response answers"):
