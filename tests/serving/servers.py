@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
+import autotrace
+
 Message = MutableMapping[str, Any]
+App = Callable[..., Awaitable[Any]]
+
+#: The response's header that tells the trace, and a request's that names the caller's.
+HEADER = "x-autotrace-trace-id"
+CALLER = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 
 
 def scope(path: str = "/chat", method: str = "POST", headers: Iterable[tuple[str, str]] = (), **more: Any) -> Message:
@@ -81,6 +90,27 @@ async def answer(
     await send({"type": "http.response.start", "status": status, "headers": own})
     for at, chunk in enumerate(chunks):
         await send({"type": "http.response.body", "body": chunk, "more_body": at < len(chunks) - 1})
+
+
+def think() -> None:
+    """Something that is traced."""
+    with autotrace.span("think"):
+        pass
+
+
+async def think_and_answer(scope: Any, receive: Any, send: Any) -> None:
+    """An application that can be pickled."""
+    think()
+    await answer(send, b"{}")
+
+
+def serve(
+    web: ModuleType, handler: Callable[..., Awaitable[Any]], known: Message | None = None, **more: Any
+) -> AsgiServer:
+    """Serves one request with an application that is this function; the server."""
+    server = AsgiServer(**more)
+    asyncio.run(server.serve(web.Asgi(handler), known))
+    return server
 
 
 class WsgiServer:
