@@ -14,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind
 
+from .encoding import readable
 from .guard import guard
 from .labels import EMPTY, LABELS, TRACE, Labels, TraceState
 from .messages import RequestValues, ResponseValues
@@ -139,6 +140,11 @@ class Held:
             return Context({**context, SPAN_KEY: operation.span, OWN_SPAN: operation.span})
         return Context({**context, OWN_SPAN: operation.span, ASIDE: holder})
 
+    def rename(self, name: str) -> None:
+        """What the work is called is known better by now; its root must not have ended."""
+        if self._operation is not None:
+            self._operation.span.update_name(name if name.isascii() else readable(name))
+
     def finish(
         self,
         values: Callable[[], ResponseValues] | None = None,
@@ -181,6 +187,9 @@ class Held:
         labels = EMPTY
         with guard(f"{self._recorder.name}: request values"):
             values, labels = self._describe()
+        near = context.get(LABELS)
+        if isinstance(near, Labels):  # the trace begins in a stretch of which the program has said whose it is
+            labels = near.over(labels)
         self._state.labels = self._state.labels.over(labels)
         operation = self._recorder.start(
             "", values, parent=self._parent(context), started=self.started, kind=self._kind, trace_id=self._trace_id
