@@ -19,9 +19,12 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from click.testing import CliRunner
+
+from autotrace.cli import main
 
 SERVING = Path(__file__).resolve().parents[2] / "examples" / "serving"
-DEADLINE_S = 60
+DEADLINE_S = 30
 SCRIPTS = Path(sys.executable).parent
 
 T = TypeVar("T")
@@ -137,16 +140,8 @@ class Example:
 
     def autotrace(self, *arguments: str) -> str:
         """What a command of autotrace prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "autotrace", *arguments],
-            env=self.environment,
-            cwd=self.tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(main, arguments, env={"AUTOTRACE_HOME": self.environment["AUTOTRACE_HOME"]})
+        assert done.exit_code == 0, done.output
         return done.stdout
 
     def traces(self) -> list[dict[str, Any]]:

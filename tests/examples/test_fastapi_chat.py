@@ -19,13 +19,6 @@ HOSTILE = "<img src=x onerror=\"document.title = 'taken'\"> it <b>rains</b>, & m
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[OpenAIServer]:
-    """A model that calls the tool first, and then answers."""
-    with OpenAIServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def example(model: OpenAIServer, tmp_path_factory: pytest.TempPathFactory) -> Example:
     """The example, not started yet."""
     return Example("fastapi_chat", tmp_path_factory.mktemp("chat"), model_settings(model.url, "gpt-4o-mini"))

@@ -8,8 +8,8 @@
     curl 127.0.0.1:8000/tickets --json '{"text": "My parcel has not arrived.", "user_id": "alice"}'
     curl 127.0.0.1:8000/tickets/ID
 
-There is nothing of autotrace in it, and yet the request and the worker's task are one trace. The broker is a Redis on
-this machine, or BROKER_URL; without any broker:
+There is nothing of autotrace in it. The request and the worker's task are a trace each, of the same session and user, and
+the task's is linked to the request's. The broker is a Redis on this machine, or BROKER_URL; without any broker:
 
     export BROKER_URL=filesystem:// QUEUE_FOLDER=/tmp/tickets RESULT_URL=file:///tmp/tickets
 """
@@ -51,3 +51,9 @@ def show_ticket(ticket: Any) -> dict[str, str]:
     """Tell how far the reply is: pending, failure, or success with its draft."""
     result: Any = AsyncResult(str(ticket), app=worker)
     return {"state": result.state.lower(), **({"draft": result.result} if result.successful() else {})}
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    """Tell a load balancer that the app is up."""
+    return {"status": "ok"}
