@@ -32,7 +32,7 @@ def broker(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def test_request_and_task_are_told_together(model: OpenAIServer, tmp_path: Path, broker: dict[str, str]) -> None:
-    """The request and the task that it sends are a trace each, of one session and user; the task's leads to the other."""
+    """The request and the task that it sends are a trace each, of one session and user; the task's has a link."""
     example = Example("celery_worker", tmp_path, {**model_settings(model.url, "gpt-4o-mini"), **broker})
     worker, web = commands(example.folder / "web.py")
     with example.run([*worker, "--concurrency", "1"]) as (_, log), example.serve(web, ready="/health") as server:

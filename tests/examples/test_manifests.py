@@ -1,5 +1,4 @@
-"""The compose file, the Dockerfile and the Kubernetes manifests: by the published schemas, by their sense, and as far as
-they run without a container."""
+"""The compose file, the Dockerfile and the Kubernetes manifests: by their schemas, by their sense, and as they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ResponsesAgent behind MLflow's AgentServer: where MLflow and autotrace are in one environment (tox -e mlflow-serving)."""
+"""A ResponsesAgent behind MLflow's AgentServer: where both are in one environment (tox -e mlflow-serving)."""
 
 from __future__ import annotations
 

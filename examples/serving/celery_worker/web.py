@@ -8,7 +8,7 @@
     curl 127.0.0.1:8000/tickets --json '{"text": "My parcel has not arrived.", "user_id": "alice"}'
     curl 127.0.0.1:8000/tickets/ID
 
-There is nothing of autotrace in it. The request and the worker's task are a trace each, of the same session and user, and
+There is nothing of autotrace in it. The request and the worker's task are a trace each, of the same session and user;
 the task's is linked to the request's. The broker is a Redis on this machine, or BROKER_URL; without any broker:
 
     export BROKER_URL=filesystem:// QUEUE_FOLDER=/tmp/tickets RESULT_URL=file:///tmp/tickets
@@ -18,7 +18,8 @@ from typing import Any
 
 from celery.result import AsyncResult
 from flask import Flask, abort, request
-from tasks import MODEL, app as worker, draft_reply, model
+from tasks import MODEL, draft_reply, model
+from tasks import app as worker
 
 CATEGORIES = ("delivery", "payment", "other")
 

@@ -1,7 +1,7 @@
 """A ResponsesAgent, and what MLflow's AgentServer is to call for it. serve.py says how it is started.
 
-Both functions at the end leave the work to a thread: what is not `async`, AgentServer calls in its event loop, where one
-slow answer holds all others up.
+Both functions at the end leave the work to a thread: what is not `async`, AgentServer calls in its event loop, where
+one slow answer holds all others up.
 """
 
 import asyncio

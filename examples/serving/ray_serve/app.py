@@ -6,7 +6,8 @@
 
     curl 127.0.0.1:8000/ask --json '{"question": "What is the weather in Oslo?", "session_id": "chat-7"}'
 
-There is nothing of autotrace in it. Workers inherit what the command has put into the environment, so they are traced too.
+There is nothing of autotrace in it. Ray's workers inherit what the command has put into the environment, so they are
+traced too.
 """
 
 import json
