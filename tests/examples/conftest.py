@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from autotrace.testing import OpenAIServer
+from .serving import model
+
+__all__ = ["model"]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SCRIPTS = {name: EXAMPLES / "local_model" / f"{name}.py" for name in ("scripted", "server")}
@@ -65,10 +67,3 @@ def launch(script: Path) -> Iterator[RunningModel]:
 def served(request: pytest.FixtureRequest) -> Iterator[RunningModel]:
     """One server for the tests that only ask it things."""
     yield from launch(request.param)
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[OpenAIServer]:
-    """A model that calls a tool where it is given one, and then answers; the tests may script it."""
-    with OpenAIServer() as server:
-        yield server

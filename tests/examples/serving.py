@@ -22,6 +22,7 @@ import pytest
 from click.testing import CliRunner
 
 from autotrace.cli import main
+from autotrace.testing import OpenAIServer
 
 SERVING = Path(__file__).resolve().parents[2] / "examples" / "serving"
 DEADLINE_S = 30
@@ -33,11 +34,11 @@ T = TypeVar("T")
 _OURS = ("AUTOTRACE", "OTEL_", "MLFLOW_", "OPENAI_", "PYTHON", "PYTEST_")
 
 
-def until(what: Callable[[], T], why: Callable[[], str] = lambda: "") -> T:
+def until(what: Callable[[], T], why: Callable[[], str] = lambda: "", seconds: float = DEADLINE_S) -> T:
     """What `what` answers, as soon as that is something; an error that tells `why` not, after a while."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + seconds
     while not (found := what()):
-        assert time.monotonic() < deadline, f"nothing after {DEADLINE_S} s\n{why()}"
+        assert time.monotonic() < deadline, f"nothing after {seconds} s\n{why()}"
         time.sleep(0.05)
     return found
 
@@ -116,8 +117,10 @@ class Example:
                 process.wait(DEADLINE_S)
 
     @contextmanager
-    def serve(self, command: list[str], ready: str = "/", port: int | None = None) -> Iterator[Server]:
-        """The same for a server, once the path `ready` answers."""
+    def serve(
+        self, command: list[str], ready: str = "/", port: int | None = None, start_s: float = 60
+    ) -> Iterator[Server]:
+        """The same for a server, once the path `ready` answers; a machine may be busy while it starts."""
         if port is None:
             port = free_port()
             option = ["--bind", f"127.0.0.1:{port}"] if "gunicorn" in command else ["--port", str(port)]
@@ -135,7 +138,7 @@ class Example:
                 except httpx.TransportError:
                     return False
 
-            until(answers, log.read_text)
+            until(answers, log.read_text, start_s)
             yield Server(url, log, process, client)
 
     def autotrace(self, *arguments: str) -> str:
@@ -153,6 +156,13 @@ class Example:
         """The spans of a trace, in the order of their starts."""
         found: list[dict[str, Any]] = json.loads(self.autotrace("traces", "show", trace_id, "--json"))["spans"]
         return found
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[OpenAIServer]:
+    """A model that calls a tool where it is given one, and then answers; the tests may script it."""
+    with OpenAIServer() as server:
+        yield server
 
 
 def require(variable: str, reason: str) -> None:

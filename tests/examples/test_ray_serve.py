@@ -16,7 +16,7 @@ def test_a_question_is_one_trace(model: OpenAIServer, tmp_path: Path) -> None:
     """What a replica answers is one trace, with whose it is, and both model calls beneath."""
     if find_spec("ray") is None:
         require("REQUIRE_RAY", "Ray is not in this environment (tox -e ray has it)")
-    settings = {**model_settings(model.url, "gpt-4o-mini"), "RAY_USAGE_STATS_ENABLED": "0"}
+    settings = {**model_settings(model.url, "gpt-4o-mini"), "RAY_USAGE_STATS_ENABLED": "0", "HOME": str(tmp_path)}
     example = Example("ray_serve", tmp_path, settings)
     (command,) = commands(example.folder / "app.py")
     config = tmp_path / "serve.yaml"
@@ -24,7 +24,9 @@ def test_a_question_is_one_trace(model: OpenAIServer, tmp_path: Path) -> None:
     config.write_text(
         f"http_options: {{host: 127.0.0.1, port: {port}}}\napplications: [{{import_path: 'app:agent'}}]\n"
     )
-    with example.serve([*command[:-1], str(config), "--app-dir", "."], ready="/-/healthz", port=port) as server:
+    with example.serve(
+        [*command[:-1], str(config), "--app-dir", "."], ready="/-/healthz", port=port, start_s=180
+    ) as server:
         asked = {"question": QUESTION, "session_id": "chat-7", "user_id": "alice"}
         response = server.client.post("/ask", json=asked)
         assert response.status_code == 200, server.log.read_text()
