@@ -1,8 +1,8 @@
 """Asks a served program, in a process of its own: `python serving_load.py PLAN`, which is JSON; it prints JSON.
 
-PLAN: port; seconds; concurrency: so many requests are under way at any time; or rate: so many begin each second, however
-long they take. What it prints: started and ended, seconds; for each answer that came while it was measured, the
-milliseconds to the first piece and to the end.
+PLAN: port; seconds; concurrency: so many requests are under way at any time; or rate: so many begin each second,
+however long they take. What it prints: for each answer that came while it was measured, the milliseconds to the first
+piece and to the end; how many were none.
 
 A connection is kept and used again. Answers are read, and not parsed: all of a run have the same length.
 """
@@ -37,13 +37,11 @@ class Found:
     Attributes:
         first: Milliseconds to the first piece of each answer.
         whole: Milliseconds to the end of each answer.
-        lengths: The different lengths of bodies, in bytes.
         failed: Answers that were none.
     """
 
     first: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
-    lengths: set[int] = field(default_factory=set)
     failed: int = 0
 
 

@@ -7,6 +7,7 @@ streams, and a request is not parsed beyond its end.
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 import workload
 
@@ -33,7 +34,8 @@ def _chunk(data: bytes) -> bytes:
 class Model(asyncio.Protocol):
     """One connection; a request is answered when its body is there."""
 
-    streams: dict[Model, int] = {}
+    #: Those that are being answered, and the number of the piece that each is sent next.
+    streams: ClassVar[dict[Model, int]] = {}
 
     def __init__(self) -> None:
         self._received = b""

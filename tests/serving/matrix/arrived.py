@@ -25,7 +25,7 @@ def traces_of(store: Path) -> list[Trace]:
 
 
 def not_in_store(answers: Iterable[Answer], traces: Sequence[Trace]) -> list[str]:
-    """What is missing or wrong, a line for each; empty when each answer has one complete trace, and nothing else one."""
+    """What is missing or wrong, a line for each; empty when each answer, and nothing else, has one complete trace."""
     answers = list(answers)
     by_session: dict[str | None, list[Trace]] = {}
     for trace in traces:

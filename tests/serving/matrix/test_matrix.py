@@ -88,11 +88,8 @@ def serve(stack: Stack, folder: Path, environment: Mapping[str, str]) -> tuple[S
     port = free_port()
     is_piped = stack.speaks == "lines"
     running = ServingProcess(command_of(stack, port), folder, {**environment, **stack.environment}, is_piped)
-    client: Any
-    if is_piped:
-        client = LinesClient(running.process.stdin, running.process.stdout)  # type: ignore[arg-type]
-    else:
-        client = HttpClient(port)
+    pipes: Any = running.process.stdin, running.process.stdout
+    client: Any = LinesClient(*pipes) if is_piped else HttpClient(port)
     try:
         running.wait(client.is_ready)
     except BaseException:

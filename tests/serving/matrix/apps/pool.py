@@ -1,4 +1,4 @@
-"""A program with a pool of processes: `pool.py fork|spawn`. A question comes in as a line of JSON, and goes out answered."""
+"""A program with a pool of processes: `pool.py fork|spawn`. Questions come in, and answers go out, as lines of JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import sys
 import threading
 from typing import Any
 
-import autotrace
 from openai import OpenAI
+
+import autotrace
 
 client = OpenAI()
 
@@ -27,8 +28,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
             reply = client.chat.completions.create(model="gpt-4o-mini", messages=messages)
             said = reply.choices[0].message.content or ""
         span.set(output=said)
-        found = {"id": asked["id"], "answer": said, "trace_id": autotrace.current_trace_id()}
-    return found
+        return {"id": asked["id"], "answer": said, "trace_id": autotrace.current_trace_id()}
 
 
 def main() -> None:
