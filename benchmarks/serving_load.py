@@ -2,9 +2,10 @@
 
 PLAN: port; seconds; concurrency: so many requests are under way at any time; or rate: so many begin each second,
 however long they take. What it prints: for each answer that came while it was measured, the milliseconds to the first
-piece and to the end; how many were none.
+piece and to the end; how many answers came in all, and how many were none. When the time is over no new ones are asked,
+and it ends when those under way have been answered.
 
-A connection is kept and used again. Answers are read, and not parsed: all of a run have the same length.
+A connection is kept and used again. Answers are read, and not parsed beyond their beginning and their end.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import workload
 
 #: Some 300 tokens, as a question with what was retrieved for it has.
 ASKED = f"{workload.PROMPT_MARK} {workload.PASSAGES[:1200]} {workload.ASKED}"
-_END = b"0\r\n\r\n"
+#: Seconds that answers under way have when the time is over.
+PATIENCE = 30.0
+_END, _TAIL = b"0\r\n\r\n", 64
 
 
 def request(number: int) -> bytes:
@@ -37,11 +40,13 @@ class Found:
     Attributes:
         first: Milliseconds to the first piece of each answer.
         whole: Milliseconds to the end of each answer.
+        answered: All that were answered, those after the end of the time included.
         failed: Answers that were none.
     """
 
     first: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
+    answered: int = 0
     failed: int = 0
 
 
@@ -60,17 +65,20 @@ class Asking(asyncio.Protocol):
     def ask(self) -> None:
         """Sends the next question."""
         self._reset()
+        self._load.under_way += 1
         self._begun = self._load.now()
         self._transport.write(request(next(self._load.numbers)))
 
     def data_received(self, data: bytes) -> None:
-        if not self._received:
+        if not self._is_begun:
             self._is_good = data.startswith(b"HTTP/1.1 200")
-        self._received += len(data)
+        self._is_begun = True
+        self._tail = (self._tail + data)[-_TAIL:]
         if self._first is None and b"data: " in data:
             self._first = self._load.now()
-        if data.endswith(_END):
-            self._load.answered(self, self._begun, self._first, self._received if self._is_good else 0)
+        if self._tail.endswith(_END):
+            is_good = self._is_good and b"[DONE]" in self._tail
+            self._load.answered(self, self._begun, self._first if is_good else None)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._load.is_over:
@@ -81,7 +89,8 @@ class Asking(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._first: float | None = None
-        self._received = 0
+        self._tail = b""
+        self._is_begun = False
         self._is_good = False
 
 
@@ -95,6 +104,7 @@ class Load:
         self._end = 0.0
         self.now = self._loop.time
         self.numbers = itertools.count()
+        self.under_way = 0
         self.is_over = False
         self.found = Found()
 
@@ -111,14 +121,20 @@ class Load:
                 await asyncio.sleep(max(0.0, began + number / self._plan["rate"] - self.now()))
                 (self._idle.pop() if self._idle else await self._connect()).ask()
             await asyncio.sleep(self._end - self.now())
+        while self.under_way and self.now() < self._end + PATIENCE:
+            await asyncio.sleep(0.01)
         self.is_over = True
+        self.found.failed += self.under_way
 
-    def answered(self, asking: Asking, begun: float, first: float | None, length: int) -> None:
-        """One answer has come to its end."""
+    def answered(self, asking: Asking, begun: float, first: float | None) -> None:
+        """One answer has come to its end; `first` is None where it was none."""
         now = self.now()
-        if first is None or not length:
+        self.under_way -= 1
+        if first is None:
             self.found.failed += 1
-        elif now <= self._end:
+            return
+        self.found.answered += 1
+        if now <= self._end:
             self.found.first.append(1000 * (first - begun))
             self.found.whole.append(1000 * (now - begun))
         if self._plan.get("concurrency"):
@@ -132,6 +148,7 @@ class Load:
         if asking in self._idle:
             self._idle.remove(asking)
         else:
+            self.under_way -= 1
             self.found.failed += 1
 
     async def _connect(self) -> Asking:
@@ -144,7 +161,7 @@ async def main() -> None:
     load = Load(json.loads(sys.argv[1]))
     await load.run()
     found = load.found
-    print(json.dumps({"first": found.first, "whole": found.whole, "failed": found.failed}))
+    print(json.dumps(found.__dict__))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ STACKS = {
         "uvicorn --workers 2", "uvicorn", "asgi_app.py", f"{_UVICORN} --workers 2", ASGI, "spawn", needs=("fastapi",)
     ),
     "uvicorn-reload": Stack(
-        "uvicorn --reload", "uvicorn", "asgi_app.py", f"{_UVICORN} --reload", ASGI, "spawn", needs=("fastapi",)    ),
+        "uvicorn --reload", "uvicorn", "asgi_app.py", f"{_UVICORN} --reload", ASGI, "spawn", needs=("fastapi",)
+    ),
     "gunicorn": Stack("gunicorn", "gunicorn", "wsgi_app.py", f"{_GUNICORN} wsgi_app:app", WSGI, "fork", quick=ENDINGS),
     "gunicorn-preload": Stack(
         "gunicorn --preload", "gunicorn", "wsgi_app.py", f"{_GUNICORN} --preload wsgi_app:app", WSGI, "fork"
