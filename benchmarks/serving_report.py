@@ -34,11 +34,11 @@ _COLUMNS = (
 _MEMORY = ("rss_start", "rss_middle", "rss_end")
 
 _WORDS = """A FastAPI application (uvicorn, one process, uvloop) answers questions of users with what a model streams to
-it through the asynchronous openai client, as server-sent events. The model is a process of its own that sends 60 chunks,
-5 ms apart, to everybody; the load is a third process, and nothing but the tracer differs. autotrace and MLflow store
-what they record from within the server; OpenTelemetry sends it to a collector on the loopback that takes everything. With
-64 requests under way at any time the server's core is saturated, and every microsecond shows; a steady rate leaves it
-time. `×` is the figure over that of no tracer in the same round."""
+it through the asynchronous openai client, as server-sent events. The model is a process of its own that sends 60
+chunks, 5 ms apart, to everybody; the load is a third process, and nothing but the tracer differs. autotrace and MLflow
+store what they record from within the server; OpenTelemetry sends it to a collector on the loopback that takes
+everything. With 64 requests under way at any time the server's core is saturated, and every microsecond shows; a steady
+rate leaves it time. `×` is the figure over that of no tracer in the same round."""
 
 
 def markdown(
