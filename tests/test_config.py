@@ -39,6 +39,16 @@ VALUES: dict[str, tuple[Any, str, str, Any, Any, Any]] = {
     "exit_timeout": (0, "1.5", "3", 0.0, 1.5, 3.0),
     "store_age": ("4w", "1h", "7", 2419200.0, 3600.0, 7.0),
     "store_size": ("1kb", "2MiB", '"3"', 1000, 2 * 1024**2, 3),
+    "feedback_endpoint": (False, "off", "true", False, False, True),
+    "feedback_origins": (
+        ["https://a"],
+        "http://B:80/, *",
+        '["https://c:8443"]',
+        ("https://a",),
+        ("*",),
+        ("https://c:8443",),
+    ),
+    "feedback_rate": (0, "2.5", "10", 0.0, 2.5, 10.0),
     "plugins": (["a.b"], "c, d.e,c", '["f"]', ("a.b",), ("c", "d.e"), ("f",)),
     "strict": (True, "yes", "false", True, True, False),
 }
@@ -58,6 +68,9 @@ DEFAULTS = {
     "exit_timeout": 2.0,
     "store_age": None,
     "store_size": None,
+    "feedback_endpoint": True,
+    "feedback_origins": (),
+    "feedback_rate": 100.0,
     "plugins": (),
     "strict": False,
 }

@@ -64,6 +64,7 @@ def test_setting_is_documented(setting: str) -> None:
     shown = {
         "disable": "nothing",
         "service": "OpenTelemetry's own rules",
+        "feedback_origins": "none",
         "plugins": "none",
         "journal_size": "`1GiB`",
         "journal_age": "`7d`",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .host.hookspecs import hookimpl
     from .host.instrumentation import (
         Amendment,
+        Application,
         Boundary,
         Call,
         Delegate,
@@ -31,13 +32,17 @@ if TYPE_CHECKING:
         RunContext,
         RunEnd,
         RunStart,
+        Sender,
         StreamClass,
+        Task,
+        Work,
     )
     from .recording.messages import Document, Message, Part, RequestValues, ResponseValues, ToolCall, Usage
     from .spans import Span, context, current_trace_id, span, suppress, update_trace
 
 __all__ = [
     "Amendment",
+    "Application",
     "AutotraceError",
     "Boundary",
     "Call",
@@ -61,10 +66,13 @@ __all__ = [
     "RunContext",
     "RunEnd",
     "RunStart",
+    "Sender",
     "Span",
     "StreamClass",
+    "Task",
     "ToolCall",
     "Usage",
+    "Work",
     "__version__",
     "autolog",
     "context",
@@ -89,8 +97,8 @@ _HOMES = {
     "feedback": ("log_expectation", "log_feedback"),
     "host.hookspecs": ("hookimpl",),
     "host.instrumentation": (
-        *("Amendment", "Boundary", "Call", "Delegate", "Ended", "Event", "Instrumentation", "Patch", "Run"),
-        *("RunContext", "RunEnd", "RunStart", "StreamClass"),
+        *("Amendment", "Application", "Boundary", "Call", "Delegate", "Ended", "Event", "Instrumentation", "Patch"),
+        *("Run", "RunContext", "RunEnd", "RunStart", "Sender", "StreamClass", "Task", "Work"),
     ),
     "recording.messages": ("Document", "Message", "Part", "RequestValues", "ResponseValues", "ToolCall", "Usage"),
     "spans": ("Span", "context", "current_trace_id", "span", "suppress", "update_trace"),

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from .delivery.destinations import Destination
     from .delivery.pipeline import Pipeline
     from .host.status import HookPoint, PluginStatus
+    from .recording.feedback import Feedback
     from .recording.recorder import Recorder
+    from .serving.service import Service
 
 logger = logging.getLogger("autotrace")
 
@@ -38,7 +40,7 @@ class Activation:
     """The one active composition of settings, delivery and host in this process."""
 
     def __init__(self) -> None:
-        self.host = Host(self.config, self.provider, self.glance)
+        self.host = Host(self.config, self.provider, self.glance, self.service)
         self.arguments: dict[str, Any] = {}
         self.framework_arguments: dict[str, dict[str, Any]] = {}
         self.given_provider: TracerProvider | None = None
@@ -46,6 +48,7 @@ class Activation:
         self._pipeline: Pipeline | None = None
         #: The recorder of the program's own spans, in a tuple once it is known: None stands for switched off.
         self._recorder: tuple[Recorder | None] | None = None
+        self._service: Service | None = None
         self._lock = threading.RLock()
         self._is_on = False
 
@@ -99,6 +102,24 @@ class Activation:
         policy.redactors = self.host.redactors
         return Recorder(OWN, self.provider().get_tracer(OWN, __version__), policy, owns_model_calls=False)
 
+    def service(self) -> Service:
+        """What concerns the requests to served applications, and the work that they send on."""
+        if self._service is None:
+            from .serving.settings import service_of
+
+            self._service = service_of(self.config(), self.log, self.served_by, lambda: self.flush(2.0))
+        return self._service
+
+    def served_by(self, server: str) -> None:
+        """A request is about to be recorded that a server of this name has handed over."""
+
+    def log(self, feedback: Feedback) -> None:
+        """Journals a verdict, unless the program's own spans are switched off."""
+        with guard("autotrace.log_feedback"):
+            recorder = self.recorder()
+            if recorder is not None:
+                self.note("F", feedback.key, feedback.body(recorder.policy))
+
     def note(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
         """Journals feedback (`F`) or an update of a trace (`U`), where autotrace has a journal."""
         with guard("journal"):
@@ -137,7 +158,7 @@ class Activation:
             _refuse_unknown(load(merged, frameworks, environ={}), arguments)
         self.arguments, self.framework_arguments = merged, frameworks
         if arguments:
-            self._config = self._recorder = None
+            self._config = self._recorder = self._service = None
         if provider is not None and provider is not self.given_provider:
             self.given_provider = provider
             self._renew_pipeline()
@@ -146,7 +167,7 @@ class Activation:
 
     def _renew_pipeline(self) -> None:
         """Closes what is open and lets the next span build anew."""
-        self._config = self._recorder = None
+        self._config = self._recorder = self._service = None
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             pipeline.close()

@@ -69,6 +69,11 @@ class Config:
         exit_timeout: Seconds that the exit of a process may wait for delivery.
         store_age: Seconds that the store keeps a trace; None: for ever.
         store_size: Bytes that the store may take on the disk; None: as many as there are.
+        trace_header: Whether responses of served applications tell the trace's id.
+        propagate_to: Hosts of the program's own services, which are told of traces: `name`, `*.domain`, `name:port`.
+        feedback_endpoint: Whether served applications take feedback over HTTP.
+        feedback_origins: Origins whose pages may send feedback from elsewhere than the application's own; `*`: all.
+        feedback_rate: Posts of feedback a second that a process takes; 0: as many as come.
         plugins: Modules of the project's own that are plugins.
         strict: Raise autotrace's own errors instead of counting them (for tests).
         problems: What could not be used, for the log and for `autotrace plugins`.
@@ -91,6 +96,11 @@ class Config:
     exit_timeout: float = 2.0
     store_age: float | None = None
     store_size: int | None = None
+    trace_header: bool = True
+    propagate_to: tuple[str, ...] = ()
+    feedback_endpoint: bool = True
+    feedback_origins: tuple[str, ...] = ()
+    feedback_rate: float = 100.0
     plugins: tuple[str, ...] = ()
     strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -213,6 +223,11 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "exit_timeout": setting_values.amount,
     "store_age": setting_values.duration,
     "store_size": setting_values.size,
+    "trace_header": setting_values.flag,
+    "propagate_to": setting_values.hosts,
+    "feedback_endpoint": setting_values.flag,
+    "feedback_origins": setting_values.origins,
+    "feedback_rate": setting_values.amount,
     "plugins": setting_values.modules,
     "strict": setting_values.flag,
 }

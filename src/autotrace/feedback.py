@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from .errors import FeedbackError
-
-#: Who may give a verdict.
-SOURCES = ("human", "llm_judge", "code")
-#: Characters of a name, of who gave it, of a text value and of a comment.
-NAME_LIMIT, TEXT_LIMIT = 250, 10_000
-#: What a mark must lie below: not every place that it goes to can hold more.
-NUMBER_LIMIT = 2**63
-_TRACE, _SPAN = re.compile("(?:tr-)?([0-9a-f]{32})"), re.compile("[0-9a-f]{16}")
-_WHOLE_TRACE = "0" * 16
 
 
 def log_feedback(
@@ -57,11 +46,17 @@ def log_feedback(
     Raises:
         FeedbackError: There is no trace, or a value cannot be used.
     """
-    if not isinstance(value, bool | int | float | str):
-        raise FeedbackError(f"the value must be true, false, a number or a text, not {type(value).__name__}")
-    if isinstance(value, int | float) and not abs(value) < NUMBER_LIMIT:
-        raise FeedbackError("a number must be finite, and below 2**63")
-    return _log("feedback", value, trace_id, span_id, name, comment, user, source, metadata)
+    return _log(
+        "feedback",
+        value,
+        trace_id,
+        span_id=span_id,
+        name=name,
+        comment=comment,
+        user=user,
+        source=source,
+        metadata=metadata,
+    )
 
 
 def log_expectation(
@@ -96,7 +91,7 @@ def log_expectation(
     Raises:
         FeedbackError: There is no trace, or a value cannot be used.
     """
-    return _log("expectation", value, trace_id, span_id, name, None, user, source, metadata)
+    return _log("expectation", value, trace_id, span_id=span_id, name=name, user=user, source=source, metadata=metadata)
 
 
 def update(trace_id: str, session: str | None, user: str | None, tags: Mapping[str, Any], name: str | None) -> None:
@@ -106,99 +101,29 @@ def update(trace_id: str, session: str | None, user: str | None, tags: Mapping[s
         FeedbackError: The trace's id is none.
     """
     from .activation import active
-    from .recording.encoding import plain
+    from .recording.feedback import WHOLE_TRACE, trace_named, update_body
     from .recording.guard import guard
 
-    trace = _trace(trace_id)
+    trace = trace_named(trace_id)
     with guard("autotrace.update_trace"):
-        body = {
-            "time": time.time_ns(),
-            "name": _text(name),
-            "session": _text(session),
-            "user": _text(user),
-            "tags": plain(dict(tags)),
-        }
-        active().note("U", f"{trace} {_WHOLE_TRACE}", body)
+        active().note("U", f"{trace} {WHOLE_TRACE}", update_body(session, user, tags, name))
 
 
-def _log(
-    kind: str,
-    value: Any,
-    trace_id: str | None,
-    span_id: str | None,
-    name: str,
-    comment: str | None,
-    user: str | None,
-    source: str,
-    metadata: Mapping[str, Any] | None,
-) -> str:
+def _log(kind: str, value: Any, trace_id: str | None, **more: Any) -> str:
     from .activation import active
-    from .recording.guard import guard
-    from .recording.privacy import scrubbed
+    from .recording.feedback import feedback_of, trace_named
 
-    trace = _trace(trace_id)
-    span = _WHOLE_TRACE if span_id is None else span_id
-    if not isinstance(span, str) or not _SPAN.fullmatch(span):
-        raise FeedbackError(f"{span!r:.80} is not the id of a span: 16 hexadecimal digits")
-    if not isinstance(name, str) or not name.strip():
-        raise FeedbackError(f"the name must be a text, not {name!r:.80}")
-    if source not in SOURCES:
-        raise FeedbackError(f"the source must be one of {', '.join(SOURCES)}, not {source!r:.80}")
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise FeedbackError(f"the metadata must be a mapping, not {type(metadata).__name__}")
-    name, user = name.strip()[:NAME_LIMIT], _short(user)
-    found = feedback_id(trace, span, kind, name, source, user)
-    with guard("autotrace.log_feedback"):
-        recorder = active().recorder()
-        if recorder is None:
-            return found
-        policy = recorder.policy
-        said = _text(comment)
-        kept = None if said is None else policy.value(said[:TEXT_LIMIT])
-        body = {
-            "id": found,
-            "type": kind,
-            "name": name,
-            "value": policy.text(value[:TEXT_LIMIT]) if isinstance(value, str) else scrubbed(value, policy.text),
-            "comment": None if kept is None else kept[0],
-            "source_type": source,
-            "source": user,
-            "time": time.time_ns(),
-            "metadata": {key: _text(item) for key, item in scrubbed(dict(metadata or {}), policy.text).items()},
-        }
-        active().note("F", f"{trace} {span}", body)
-    return found
+    trace = _current_trace() if trace_id is None else trace_named(trace_id)
+    given = feedback_of(kind, value, trace, **more)
+    active().log(given)
+    return given.id
 
 
-def feedback_id(trace: str, span: str, kind: str, name: str, source: str, user: str | None) -> str:
-    """The id of a verdict: the same for what takes the place of what was said before."""
-    from hashlib import sha256
+def _current_trace() -> str:
+    from .recording.current import current_context
+    from .recording.held import trace_id_in
 
-    text = "\0".join((trace, span, kind, name, source, user or ""))
-    return sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
-
-
-def _trace(trace_id: str | None) -> str:
-    if trace_id is None:
-        from opentelemetry.trace import get_current_span
-
-        current = get_current_span().get_span_context()
-        if current.is_valid:
-            return f"{current.trace_id:032x}"
+    current = trace_id_in(current_context())
+    if not current:
         raise FeedbackError("there is no current trace: give trace_id, which current_trace_id() tells inside one")
-    found = _TRACE.fullmatch(trace_id.strip().lower()) if isinstance(trace_id, str) else None
-    if found is None or set(found[1]) == {"0"}:
-        raise FeedbackError(f"{trace_id!r:.80} is not the id of a trace: 32 hexadecimal digits")
-    return found[1]
-
-
-def _short(value: Any) -> str | None:
-    text = _text(value)
-    return None if text is None else text[:NAME_LIMIT]
-
-
-def _text(value: Any) -> str | None:
-    """A text as it is, anything else as JSON: without calling what a stranger's `str` would."""
-    from .recording.encoding import readable, to_json
-
-    return value if value is None else readable(value) if isinstance(value, str) else to_json(value)
+    return f"{current:032x}"

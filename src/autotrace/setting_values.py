@@ -13,6 +13,9 @@ Capture = Literal["full", "truncated", "off"]
 #: The destinations that need no plugin.
 DESTINATIONS = ("store", "mlflow", "otlp", "console")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _BYTES = {"B": 1, **{f"{unit}B": 1000**power for power, unit in enumerate("KMGT", 1)}}
@@ -70,6 +73,15 @@ def disabled(value: Any) -> frozenset[str]:
     return found - FALSE
 
 
+def hosts(value: Any) -> tuple[str, ...]:
+    """Hosts: `agents.example.org`, `*.example.org`, `localhost:8001`."""
+    found = tuple(name.lower() for name in names(value))
+    for name in found:
+        if not _HOST.fullmatch(name):
+            raise ValueError(f"{name!r} is no host: a name such as agents.example.org, *.example.org or localhost:8001")
+    return found
+
+
 def destination_names(value: Any) -> tuple[str, ...]:
     """Names of destinations, each once: those that there are, or what may be a plugin's."""
     found = tuple(dict.fromkeys(name.lower() for name in names(value)))
@@ -77,6 +89,18 @@ def destination_names(value: Any) -> tuple[str, ...]:
     if unknown:
         raise ValueError(f"{', '.join(map(repr, unknown))}: no such destination; there are {', '.join(DESTINATIONS)}")
     return found
+
+
+def origins(value: Any) -> tuple[str, ...]:
+    """Origins of web pages as browsers write them, each once; `*` alone where it is among them."""
+    found = []
+    for name in names(value):
+        origin = name.strip().lower().removesuffix("/")
+        parts = _ORIGIN.fullmatch(origin)
+        if parts is None and origin != "*":
+            raise ValueError(f"{name!r} is not an origin, such as https://chat.example.org or http://localhost:3000")
+        found.append(origin if parts is None else origin.removesuffix(_USUAL_PORTS.get(parts[1], "")))
+    return ("*",) if "*" in found else tuple(dict.fromkeys(found))
 
 
 def duration(value: Any) -> float:

@@ -228,7 +228,8 @@ def current_trace_id() -> str | None:
         >>> autotrace.current_trace_id() is None
         True
     """
-    from opentelemetry.trace import get_current_span
+    from .recording.current import current_context
+    from .recording.held import trace_id_in
 
-    found = get_current_span().get_span_context()
-    return f"{found.trace_id:032x}" if found.is_valid else None
+    found = trace_id_in(current_context())
+    return f"{found:032x}" if found else None

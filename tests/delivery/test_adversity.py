@@ -13,6 +13,7 @@ from autotrace.delivery.parcels import Item, Parcel
 from autotrace.delivery.sampling import Sampler
 from autotrace.delivery.segments import segment_names
 from autotrace.delivery.shipping import Shipping
+from autotrace.delivery.stock import Stock
 
 
 def ended(line, *names):
@@ -61,7 +62,7 @@ def test_next_segment_begins_while_the_drainer_looks(make_line, collecting, monk
     line = make_line([collecting], segment_bytes=2000)
     root = line.tracer.start_span("root")
     assert line.drainer.flush(30)
-    real, looks = Shipping._look_again, []
+    real, looks = Stock.look_again, []
 
     def look(self):
         looks.append(None)
@@ -69,7 +70,7 @@ def test_next_segment_begins_while_the_drainer_looks(make_line, collecting, monk
             ended(line, *map(str, range(12)))
         real(self)
 
-    monkeypatch.setattr(Shipping, "_look_again", look)
+    monkeypatch.setattr(Stock, "look_again", look)
     assert line.drainer.flush(30)
     assert len(looks) > 1
     assert collecting.named("I") == []

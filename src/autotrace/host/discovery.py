@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ..config import Config
+    from ..serving.service import Service
     from .candidates import Candidates
     from .patching import AppliedPatch
     from .plugins import InstalledPlugin
@@ -47,6 +48,7 @@ class Host:
         config: The settings in force.
         provider: Where spans come from; called when the first plugin wakes.
         glance: The settings as they are at this moment: a program may set more before it imports a framework.
+        service: What concerns requests, when one arrives.
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class Host:
         config: Callable[[], Config],
         provider: Callable[[], TracerProvider],
         glance: Callable[[], Config] | None = None,
+        service: Callable[[], Service] | None = None,
     ) -> None:
         self._config = config
         self._glance = glance or config
         self._provider = provider
+        self._service = service
         self._plugins: list[InstalledPlugin] | None = None
         self._is_discovered = False
         self._discovery = threading.RLock()
@@ -291,7 +295,7 @@ class Host:
         if not traced.look(config):
             traced.switch_off()
             return
-        for problem in traced.switch_on(config, self._provider()):
+        for problem in traced.switch_on(config, self._provider(), self._service):
             guard.tell(problem)
 
     def _tell_unclaimed(self, config: Config) -> None:

@@ -9,6 +9,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from ..recording.guard import guard
+from .requirements import CORE
 
 if TYPE_CHECKING:
     from ..errors import ConfigError
@@ -89,7 +90,12 @@ def statuses(host: Host) -> list[PluginStatus]:
         key = plugin.distribution, plugin.name if plugin.is_local else plugin.entry.value
         if key not in shown or (plugin.frameworks and not shown[key].frameworks):
             shown[key] = plugin
-    return [status for plugin in shown.values() for status in plugin.statuses()]
+    return [status for plugin in shown.values() if not _is_absent(plugin) for status in plugin.statuses()]
+
+
+def _is_absent(plugin: InstalledPlugin) -> bool:
+    """Whether it comes with the core and what it is for is not installed: nobody has asked for it."""
+    return plugin.distribution == CORE and PathFinder.find_spec(plugin.module.partition(".")[0]) is None
 
 
 def _import(load: Callable[[str], object], module: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from opentelemetry.trace import TracerProvider
 
@@ -12,9 +12,11 @@ from ..recording.delegated import Translated, untranslated
 from ..recording.mapping import Amendment, Call
 from ..recording.messages import RequestValues, ResponseValues
 from ..recording.runs import Ended, Run
+from ..serving.tasks import Work
 
 __all__ = [
     "Amendment",
+    "Application",
     "Boundary",
     "Call",
     "Delegate",
@@ -26,7 +28,10 @@ __all__ = [
     "RunContext",
     "RunEnd",
     "RunStart",
+    "Sender",
     "StreamClass",
+    "Task",
+    "Work",
 ]
 
 
@@ -222,6 +227,85 @@ class Boundary:
     subclasses: bool = False
 
 
+@dataclass(frozen=True)
+class Application:
+    """What a server calls for each request: the request is the root of a trace, if something traced happens inside.
+
+    Example:
+        >>> Application("acme.web", "App.__call__", "asgi", route=lambda scope: scope.get("path_template")).protocol
+        'asgi'
+
+    Attributes:
+        module: Where it lives.
+        target: Its name there: the method that the server calls.
+        protocol: `asgi` or `wsgi`.
+        route: From the request's scope or environment to the pattern of its path, such as `/users/{id}`, once that is
+            known; None: it is not.
+        optional: Its absence in this version of the framework is no fault.
+    """
+
+    module: str
+    target: str
+    protocol: Literal["asgi", "wsgi"]
+    route: Callable[[Mapping[str, Any]], str | None] | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One function whose call is a unit of work: a trace of its own, if something traced happens inside.
+
+    Example:
+        >>> Task("acme.worker", "Worker.run", lambda call: Work(f"run {call.argument('job').name}")).makes
+        False
+
+    Attributes:
+        module: Where it lives.
+        target: Its name there.
+        describe: From a call to what the work is; None: none of ours.
+        response: From what came back to values.
+        makes: The function makes the one that does the work: what it returns is called for each. `describe` is given
+            the call of that; its `instance` is the Call that made it.
+        flushes: The process may be frozen when the work is done: what was recorded is delivered before.
+        optional: Its absence in this version of the framework is no fault.
+    """
+
+    module: str
+    target: str
+    describe: Callable[[Call], Work | None]
+    response: Callable[[Any], ResponseValues | None] | None = None
+    makes: bool = False
+    flushes: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Sender:
+    """One function that sends something to another process of the program's own, which is told where it belongs.
+
+    Example:
+        >>> def put(call, headers):
+        ...     call.argument("request").headers.update(headers)
+        >>> Sender("acme.http", "Client.send", put, host=lambda call: call.argument("request").host).optional
+        False
+
+    Attributes:
+        module: Where it lives.
+        target: Its name there.
+        put: From a call and headers (`traceparent`, ...) to the call that carries them; None where it has put them into
+            what the call was given.
+        host: From a call to the host that it goes to, `name` or `name:port`: nothing is sent to one that the setting
+            `propagate_to` does not name. None: to workers of the program's own, always.
+        optional: Its absence in this version of the framework is no fault.
+    """
+
+    module: str
+    target: str
+    put: Callable[[Call, Mapping[str, str]], Amendment | None]
+    host: Callable[[Call], str | None] | None = None
+    optional: bool = False
+
+
 class Instrumentor(Protocol):
     """What traces a framework by OpenTelemetry's rules. May have `is_instrumented_by_opentelemetry`, too."""
 
@@ -278,6 +362,8 @@ class Instrumentation:
         streams: Classes of what those calls return to be iterated.
         events: Functions whose calls become events.
         runs: Functions by which the framework reports its own steps, or does their work.
+        entries: What is called from outside: applications, and functions whose calls are units of work.
+        senders: Functions that send something to another process of the program's own.
         delegates: Other instrumentors that trace the framework; one of them is used.
         is_layered: Its model calls are made of one another: only the outermost is a call.
         is_optional: Off until the user switches it on by name.
@@ -291,6 +377,8 @@ class Instrumentation:
     streams: tuple[StreamClass, ...] = ()
     events: tuple[Event, ...] = ()
     runs: tuple[RunStart | RunEnd | RunContext | Boundary, ...] = ()
+    entries: tuple[Application | Task, ...] = ()
+    senders: tuple[Sender, ...] = ()
     delegates: tuple[Delegate, ...] = ()
     is_layered: bool = False
     is_optional: bool = False

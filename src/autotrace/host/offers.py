@@ -7,7 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..errors import PluginError
-from .instrumentation import Boundary, Event, Instrumentation, Patch, RunContext, RunEnd, RunStart, StreamClass
+from .instrumentation import (
+    Application,
+    Boundary,
+    Event,
+    Instrumentation,
+    Patch,
+    RunContext,
+    RunEnd,
+    RunStart,
+    Sender,
+    StreamClass,
+    Task,
+)
 
 #: What each field of an Instrumentation holds.
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -15,6 +27,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "streams": (StreamClass,),
     "events": (Event,),
     "runs": (RunStart, RunEnd, RunContext, Boundary),
+    "entries": (Application, Task),
+    "senders": (Sender,),
 }
 
 

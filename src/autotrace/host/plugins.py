@@ -76,6 +76,8 @@ class InstalledPlugin:
     def name(self) -> str:
         """What users call it before it is loaded: the end of `autotrace-openai`, or the module that wakes it."""
         distribution = self.distribution
+        if distribution == CORE:
+            return self.module
         return distribution[10:].replace("-", "_") if distribution.startswith("autotrace-") else self.module
 
     @property

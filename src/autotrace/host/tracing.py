@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry.trace import TracerProvider
@@ -22,15 +22,33 @@ from ..recording.reports import EndFunction, RunFunction, StartFunction
 from ..recording.runs import Runs
 from ..recording.semconv import SCHEMA_URL
 from ..recording.streams import Pieces
+from ..serving.asgi import AsgiFunction
+from ..serving.senders import SendingFunction
+from ..serving.service import Service
+from ..serving.tasks import TaskFunction
+from ..serving.wsgi import WsgiFunction
 from .delegation import SETTING, Delegation
 from .imports import is_imported
-from .instrumentation import Boundary, Event, Instrumentation, Patch, RunContext, RunEnd, RunStart, StreamClass
+from .instrumentation import (
+    Application,
+    Boundary,
+    Event,
+    Instrumentation,
+    Patch,
+    RunContext,
+    RunEnd,
+    RunStart,
+    Sender,
+    StreamClass,
+    Task,
+)
 from .patching import AppliedPatch, MissingTarget, aliases, resolve
 from .status import HookPoint, HookState
 from .subclasses import Descendants
 
 RunTarget = RunStart | RunEnd | RunContext | Boundary
-Target = Patch | StreamClass | Event | RunTarget
+ServedTarget = Application | Task | Sender
+Target = Patch | StreamClass | Event | RunTarget | ServedTarget
 
 
 class TracedFramework:
@@ -54,6 +72,8 @@ class TracedFramework:
             *instrumentation.events,
             *instrumentation.runs,
             *instrumentation.patches,
+            *instrumentation.entries,
+            *instrumentation.senders,
         )
         delegates = instrumentation.delegates
         self.modules = frozenset(target.module for target in (*self._targets, *delegates))
@@ -68,6 +88,7 @@ class TracedFramework:
         self._settings: dict[str, Any] = {}
         self._waiting: list[Target] = []
         self._functions: list[RunFunction] = []
+        self._service: Callable[[], Service] | None = None
         self._runs: Runs | None = None
         self._descendants: list[Descendants] = []
         self._applied: dict[AppliedPatch, Target] = {}
@@ -122,8 +143,17 @@ class TracedFramework:
         patches = [patch for patch, known in self._applied.items() if known == target]
         return "found" if not patches or any(patch.is_reached() for patch in patches) else "replaced"
 
-    def switch_on(self, config: Config, provider: TracerProvider) -> list[ConfigError]:
-        """Starts tracing, or takes over changed settings. Returns what could not be used of them."""
+    def switch_on(
+        self, config: Config, provider: TracerProvider, service: Callable[[], Service] | None = None
+    ) -> list[ConfigError]:
+        """Starts tracing, or takes over changed settings. Returns what could not be used of them.
+
+        Args:
+            config: The settings.
+            provider: Where spans come from.
+            service: The settings that concern requests, as they are when one arrives.
+        """
+        self._service = service
         settings = config.framework(self.instrumentation.name)
         problems = self._configure(config, settings, provider)
         if not self.is_on:
@@ -259,7 +289,9 @@ class TracedFramework:
 
         self._descendants.append(Descendants(owner, name, wrap))
 
-    def _wrap(self, target: Patch | Event | RunTarget, module: str, name: str, owner: type | None = None) -> None:
+    def _wrap(
+        self, target: Patch | Event | RunTarget | ServedTarget, module: str, name: str, owner: type | None = None
+    ) -> None:
         label = f"{self.instrumentation.name}: {module}.{name}"
         holder, attribute = (owner, name.rpartition(".")[2]) if owner else resolve(module, name)
         original = inspect.getattr_static(holder, attribute)
@@ -278,7 +310,9 @@ class TracedFramework:
             function = getattr(function, "__wrapped__", None)
         return False
 
-    def _function(self, label: str, target: Patch | Event | RunTarget, original: Any) -> Any:
+    def _function(self, label: str, target: Patch | Event | RunTarget | ServedTarget, original: Any) -> Any:
+        if isinstance(target, ServedTarget):
+            return self._served_function(label, target, original)
         if isinstance(target, Event):
             return ObservedFunction(label, target.name, target.describe, original)
         if isinstance(target, RunTarget):
@@ -296,6 +330,26 @@ class TracedFramework:
         function = TracedFunction(label, mappers, self._recorder, original, self._settings)
         function.streams = tuple(self._streams)
         return function
+
+    def _served_function(self, label: str, target: ServedTarget, original: Any) -> Any:
+        recorder, service = self._recorder, self._service
+        assert recorder is not None
+        assert service is not None
+        if isinstance(target, Task):
+            return TaskFunction(
+                label,
+                recorder,
+                service,
+                original,
+                describe=target.describe,
+                response=target.response,
+                makes=target.makes,
+                flushes=target.flushes,
+            )
+        if isinstance(target, Sender):
+            return SendingFunction(label, recorder, service, original, target.put, target.host)
+        kind = AsgiFunction if target.protocol == "asgi" else WsgiFunction
+        return kind(label, recorder, service, target.route)
 
     def _run_function(self, label: str, target: RunTarget, original: Any) -> RunFunction:
         runs, settings = self._runs, self._settings

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opentelemetry.trace import Span
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from . import semconv
 from .encoding import plain, plain_json, readable
@@ -47,11 +47,19 @@ class Labels:
 class TraceState:
     """The part of a trace that runs in this process: its first span, and what was said of it on the way."""
 
-    __slots__ = ("labels", "root")
+    __slots__ = ("_name", "labels", "root")
 
     def __init__(self, root: Span, labels: Labels) -> None:
         self.root = root
         self.labels = labels
+        self._name: str | None = None
+
+    def begin(self, root: Span) -> None:
+        """The first span has begun, perhaps after something was said of the trace."""
+        if self.root is INVALID_SPAN:
+            self.root = root
+            if self._name is not None:
+                root.set_attribute(semconv.TRACE_NAME, readable(str(self._name)))
 
     def update(self, labels: Labels, name: str | None) -> None:
         """Adds labels to the trace: to its first span now, to later spans when they start."""
@@ -60,6 +68,8 @@ class TraceState:
             self.root.set_attributes(self.labels.attributes())
             if name is not None:
                 self.root.set_attribute(semconv.TRACE_NAME, readable(str(name)))
+        elif name is not None and self.root is INVALID_SPAN:
+            self._name = name
 
 
 EMPTY = Labels()

@@ -28,7 +28,7 @@ from .guard import guard
 from .labels import EMPTY, TRACE, Labels, TraceState, in_force
 from .messages import REQUEST_KEYS, RESPONSE_KEYS, RequestValues, ResponseValues, UnknownKey
 from .privacy import Policy, without_secrets
-from .tracer import OWN_SPAN, SPAN_KEY, LeanTracer, RecordedSpan
+from .tracer import HELD, OWN_SPAN, SPAN_KEY, LeanTracer, RecordedSpan
 
 _keys = itertools.count()
 #: Open operations of this process, so that they can be ended when it exits. Taking one out is what ends it: a
@@ -86,6 +86,7 @@ class Recorder:
         parent: Context | None = None,
         started: int | None = None,
         kind: SpanKind | None = None,
+        trace_id: int = 0,
     ) -> Operation | Contribution:
         """Starts an operation: a span, or a contribution to the model call that it lies in.
 
@@ -95,11 +96,15 @@ class Recorder:
             parent: The context that it lies in; the current one when None.
             started: When it started, in ns since 1970; now when None.
             kind: Its kind, where that does not follow from `operation`.
+            trace_id: The id of the trace that it begins, if it begins one; 0: a new one.
         """
         values = values if values is not None else {}
         if type(values) is not dict or not values.keys() <= REQUEST_KEYS:
             values = cast(RequestValues, self.checked("request", values, REQUEST_KEYS))
         context = current_context() if parent is None else parent
+        held: Any = context.get(HELD)
+        if held is not None:
+            context = held.within(context)
         operation = values.get("operation") or operation
         is_model_call = self._owns_model_calls and operation in semconv.MODEL_OPERATIONS
         started = started if started is not None else self.now()
@@ -127,7 +132,7 @@ class Recorder:
         tracer = self.tracer
         span: Span
         if type(tracer) is LeanTracer:
-            span = tracer.start_known(name, context, kind, attributes, started)
+            span = tracer.start_known(name, context, kind, attributes, started, trace_id)
         else:
             span = tracer.start_span(name, context, kind, attributes, start_time=started)
         inner: dict[str, object] = {**context, SPAN_KEY: span, OWN_SPAN: span}

@@ -47,6 +47,8 @@ RETRIEVAL_QUERY: Final = "gen_ai.retrieval.query.text"
 RETRIEVED: Final = "gen_ai.retrieval.documents"
 TAGS: Final = "autotrace.tags"
 TRACE_NAME: Final = "autotrace.trace.name"
+#: What the caller calls its request.
+REQUEST_ID: Final = "autotrace.request.id"
 #: How a span ended that neither succeeded nor failed: docs/cli.md has the list.
 OUTCOME: Final = "autotrace.outcome"
 #: The scope of the instrumentor that made a span, where that is none of ours.

@@ -208,6 +208,8 @@ class RecordedSpan(trace.Span):
 OWN_SPAN = "autotrace.span"
 #: Where another tool's span stands that is current although it began before ours: ours do not belong beneath it.
 ASIDE = "autotrace.aside"
+#: Where a unit of work (a request, a task) stands whose span is recorded once something of ours begins inside: held.py.
+HELD = "autotrace.held"
 #: The key of the span in OpenTelemetry's context, which its API sets but does not name.
 SPAN_KEY = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 
@@ -226,7 +228,7 @@ class LeanTracer(trace.Tracer):
         self.scope = scope
         self.version = version
         self.clock = clock
-        self._ids = ids if ids is not None else _ids
+        self._ids = ids if ids is not None else new_ids
 
     def start_span(
         self,
@@ -247,16 +249,25 @@ class LeanTracer(trace.Tracer):
         return span
 
     def start_known(
-        self, name: str, context: Context | None, kind: SpanKind, attributes: dict[str, Any], start_time: int
+        self,
+        name: str,
+        context: Context | None,
+        kind: SpanKind,
+        attributes: dict[str, Any],
+        start_time: int,
+        trace_id: int = 0,
     ) -> RecordedSpan:
-        """Starts a span with attributes that are known to be clean; the dict becomes the span's own."""
+        """Starts a span with attributes that are known to be clean; the dict becomes the span's own.
+
+        Where it begins a trace, that has the id `trace_id`, or a new one for 0.
+        """
         holder = trace.get_current_span(context) if context is None else context.get(SPAN_KEY)
         if type(holder) is not RecordedSpan and context is not None:
             holder = _nearest(context, holder)
         parent = holder.get_span_context() if isinstance(holder, trace.Span) else None
         ids = self._ids()
         if parent is None or not parent.is_valid:
-            parent, trace_id = None, ids.getrandbits(128) or 1
+            parent, trace_id = None, trace_id or ids.getrandbits(128) or 1
             flags = _root_flags(trace_id, name, kind)
         else:
             trace_id, flags = parent.trace_id, parent.trace_flags
@@ -345,7 +356,7 @@ _random = random.Random(os.urandom(32))
 _random_pid = os.getpid()
 
 
-def _ids() -> random.Random:
+def new_ids() -> random.Random:
     """A generator of our own: the program may seed `random` itself, and forked processes must differ, also where
     no fork hooks are called (uWSGI)."""
     global _random, _random_pid

@@ -1,0 +1,32 @@
+"""Requests to applications made with Django, by WSGI and ASGI."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autotrace import Application, Instrumentation, hookimpl
+
+
+def route(request: Mapping[str, Any]) -> str | None:
+    """The pattern of a path, by the application's own URLs. Where the request is at, Django tells nobody."""
+    urls = sys.modules.get("django.urls")
+    path = request.get("PATH_INFO", request.get("path"))
+    if urls is None or not isinstance(path, str):
+        return None
+    try:
+        found = urls.resolve(path).route
+    except urls.Resolver404:
+        return None
+    return "/" + str(found).lstrip("/^")
+
+
+@hookimpl
+def instrumentations() -> Sequence[Instrumentation]:
+    """One method of each protocol's handler serves every request."""
+    entries = (
+        Application("django.core.handlers.wsgi", "WSGIHandler.__call__", "wsgi", route),
+        Application("django.core.handlers.asgi", "ASGIHandler.__call__", "asgi", route),
+    )
+    return [Instrumentation("django", entries=entries)]

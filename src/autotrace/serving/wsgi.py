@@ -1,0 +1,274 @@
+"""What the host puts around a WSGI application: PEP 3333.
+
+The application is called once. What it reads of the request and what it answers with pass by here, in the same steps;
+the request's context is current while the application works, never while the server does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from ..recording.current import current_context, enter, leave
+from ..recording.guard import guard
+from ..recording.held import held_in
+from ..recording.recorder import Recorder
+from ..recording.suppression import is_suppressed
+from .exchange import BODY_LIMIT, Arrival, Exchange, remote_span
+from .feedback_endpoint import FeedbackEndpoint
+from .service import Service
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+App = Callable[..., Iterable[bytes]]
+
+
+class WsgiFunction:
+    """What the host puts around an application's `__call__`.
+
+    Args:
+        label: Names it in reports.
+        recorder: The framework's recorder.
+        service: The settings that concern requests, as they are now.
+        route: From the environment to the pattern of the path; None where that is not known.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        recorder: Recorder,
+        service: Callable[[], Service],
+        route: Callable[[Mapping[str, Any]], str | None] | None = None,
+    ) -> None:
+        self.label = label
+        self.enabled = True
+        self._recorder = recorder
+        self._service = service
+        self._route = route or (lambda _: None)
+
+    def __call__(self, wrapped: App, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[bytes]:
+        """Calls the application once, as the server asked."""
+        if not self.enabled:
+            return wrapped(*args, **kwargs)
+        try:
+            begun = self._begun(args, kwargs)
+        except Exception as error:  # noqa: BLE001 (a server's own shapes)
+            guard.report(f"{self.label}: request", error)
+            begun = None
+        if begun is None:
+            return wrapped(*args, **kwargs)
+        return begun if isinstance(begun, list) else begun.served(wrapped)
+
+    def _begun(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Http | list[bytes] | None:
+        given = [*args, *(kwargs[name] for name in ("environ", "start_response") if name in kwargs)]
+        environ, start_response = given
+        outer = current_context()
+        around = held_in(outer)
+        if around is not None and not around.is_over:
+            return None  # mounted in an application that is served already
+        service = self._service()
+        path = environ.get("PATH_INFO", "")
+        if service.endpoint is not None and service.endpoint.is_at(path):
+            return _answer(service.endpoint, environ, start_response)
+        if is_suppressed(outer, self._recorder.name, self._recorder.is_shared):
+            return None
+        arrival = Arrival(
+            environ["REQUEST_METHOD"],
+            f"{environ.get('SCRIPT_NAME', '')}{path}",
+            environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
+            lambda: headers_of(environ),
+            lambda: self._route(environ),
+            lambda: server_of(environ),
+        )
+        traceparent = environ.get("HTTP_TRACEPARENT")
+        parent = remote_span(traceparent, environ.get("HTTP_TRACESTATE")) if traceparent else None
+        return _Http(Exchange(self._recorder, service, arrival, outer, parent), environ, start_response)
+
+
+class _Http:
+    """One request at the application."""
+
+    def __init__(self, exchange: Exchange, environ: Environ, start_response: StartResponse) -> None:
+        self._exchange = exchange
+        self._environ = environ
+        self._start_response = start_response
+        self._length: int | None = None
+
+    def served(self, wrapped: App) -> Iterable[bytes]:
+        """Calls the application."""
+        exchange, environ = self._exchange, self._environ
+        with guard("serving: a request's body"):
+            self._tap(environ)
+        token = enter(exchange.held.context)
+        try:
+            result = wrapped(environ, self.start_response)
+        except BaseException as error:
+            with guard("serving: end of a request"):
+                exchange.fails(error)
+            raise
+        finally:
+            leave(token)
+        try:
+            return self._followed(result)
+        except Exception as error:  # noqa: BLE001 (an application's own shapes)
+            guard.report("serving: a response", error)
+            exchange.ends()
+            return result
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:
+        """Hands on the application's status and headers."""
+        try:
+            known = {name.lower(): value for name, value in headers}
+            length = known.get("content-length", "")
+            self._length = int(length) if length.isdecimal() else None
+            headers = [*headers, *self._exchange.begins(int(status[:3]), known)]
+        except Exception as error:  # noqa: BLE001 (an application's own shapes)
+            guard.report("serving: a response", error)
+        return self._start_response(status, headers, *more)
+
+    def _tap(self, environ: Environ) -> None:
+        """Lets the request's body pass by here, where it may ask something."""
+        length = str(environ.get("CONTENT_LENGTH") or "")
+        is_long = length.isdecimal() and int(length) > BODY_LIMIT
+        if "wsgi.input" in environ and length != "0" and not is_long and self._exchange.reads_body():
+            environ["wsgi.input"] = _Input(environ["wsgi.input"], self._exchange.asked)
+
+    def _followed(self, result: Iterable[bytes]) -> Iterable[bytes]:
+        """What the server gets: the application's own where that is whole, else one that follows it."""
+        wrapper = self._environ.get("wsgi.file_wrapper")
+        if isinstance(wrapper, type) and isinstance(result, wrapper):
+            self._exchange.completes()  # a file, which the server may send by other means
+            return result
+        if isinstance(result, list | tuple):
+            for chunk in result:
+                self._exchange.answered(chunk)
+            self._exchange.completes()
+            return result
+        return _Body(result, self._exchange, self._length)
+
+
+class _Body:
+    """A response's body in the steps in which the application makes it."""
+
+    def __init__(self, source: Iterable[bytes], exchange: Exchange, length: int | None) -> None:
+        self._source = source
+        self._steps: Iterator[bytes] | None = None
+        self._exchange = exchange
+        self._left = length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        exchange = self._exchange
+        token = enter(exchange.held.context)
+        try:
+            if self._steps is None:
+                self._steps = iter(self._source)
+            chunk = next(self._steps)
+        except StopIteration:
+            with guard("serving: end of a request"):
+                exchange.completes()
+            raise
+        except BaseException as error:
+            with guard("serving: end of a request"):
+                exchange.fails(error)
+            raise
+        finally:
+            leave(token)
+        with guard("serving: a response"):
+            self._passes(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """The server is done; before the end, because the client has hung up."""
+        token = enter(self._exchange.held.context)
+        try:
+            close = getattr(self._source, "close", None)
+            if close is not None:
+                close()
+        finally:
+            leave(token)
+            with guard("serving: end of a request"):
+                self._exchange.left()
+
+    def _passes(self, chunk: bytes) -> None:
+        self._exchange.answered(chunk)
+        if self._left is not None:
+            self._left -= len(chunk)
+            if self._left <= 0:
+                self._exchange.completes()
+
+
+class _Input:
+    """A request's body: the server's, whatever the application reads of it told."""
+
+    def __init__(self, source: Any, told: Callable[[bytes], None]) -> None:
+        self._source = source
+        self._told = told
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._source:
+            self._tell(line)
+            yield line
+
+    def read(self, *args: Any, **kwargs: Any) -> bytes:
+        """As the server's."""
+        return self._tell(self._source.read(*args, **kwargs))
+
+    def readline(self, *args: Any, **kwargs: Any) -> bytes:
+        """As the server's."""
+        return self._tell(self._source.readline(*args, **kwargs))
+
+    def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
+        """As the server's."""
+        lines: list[bytes] = self._source.readlines(*args, **kwargs)
+        for line in lines:
+            self._tell(line)
+        return lines
+
+    def readinto(self, buffer: Any) -> int:
+        """As the server's."""
+        count: int = self._source.readinto(buffer)
+        self._tell(bytes(memoryview(buffer)[: count or 0]))
+        return count
+
+    def _tell(self, data: bytes) -> bytes:
+        with guard("serving: a request's body"):
+            self._told(data)
+        return data
+
+
+def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The request's headers, by their names in lower case."""
+    found = {
+        name[5:].replace("_", "-").lower(): str(value) for name, value in environ.items() if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            found[name.replace("_", "-").lower()] = str(environ[name])
+    return found
+
+
+def server_of(environ: Mapping[str, Any]) -> str:
+    """The server's name, such as `gunicorn`."""
+    for name in ("uwsgi.version", "mod_wsgi.version"):
+        if name in environ:
+            return name.partition(".")[0]
+    return str(environ.get("SERVER_SOFTWARE", "")).partition("/")[0]
+
+
+def _answer(endpoint: FeedbackEndpoint, environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """Answers in the application's place."""
+    length = str(environ.get("CONTENT_LENGTH") or "0")
+    wanted = min(int(length) if length.isdecimal() else 0, endpoint.limit + 1)
+    body = environ["wsgi.input"].read(wanted) if wanted else b""
+    reply = endpoint.answer(environ["REQUEST_METHOD"], headers_of(environ), body)
+    start_response(
+        f"{reply.status} {HTTPStatus(reply.status).phrase}", [*reply.headers, ("Content-Length", str(len(reply.body)))]
+    )
+    return [reply.body]
