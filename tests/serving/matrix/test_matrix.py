@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -62,13 +62,18 @@ def test_matrix(
     drain(tmp_path, environment)
 
     traces = traces_of(tmp_path / "home" / "traces.db")
-    assert not_in_store(answers, traces) == []
+    assert_none(not_in_store(answers, traces))
     assert (
         sum(trace.summary.input_tokens or 0 for trace in traces),
         sum(trace.summary.output_tokens or 0 for trace in traces),
     ) == tuple(now - before for now, before in zip(model.billed(), billed, strict=True))
     if server is not None:
-        assert not_in_mlflow(answers, found_in(server, tmp_path.name)) == []
+        assert_none(not_in_mlflow(answers, found_in(server, tmp_path.name)))
+
+
+def assert_none(wrong: Sequence[str]) -> None:
+    """Nothing is wrong; otherwise the first of it is told."""
+    assert not wrong, "\n".join([f"{len(wrong)} in all:", *wrong[:12]])
 
 
 def destinations(server: Server | None, experiment: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 app = FastAPI()
+USAGE: Any = {"include_usage": True}
 client, async_client = OpenAI(), AsyncOpenAI()
 
 
@@ -48,7 +49,9 @@ async def stream(asked: Question) -> StreamingResponse:
 
 async def events(question: str) -> AsyncIterator[str]:
     """The answer piece by piece, as server-sent events."""
-    chunks = await async_client.chat.completions.create(model="gpt-4o-mini", messages=messages(question), stream=True)
+    chunks = await async_client.chat.completions.create(
+        model="gpt-4o-mini", messages=messages(question), stream=True, stream_options=USAGE
+    )
     async for chunk in chunks:
         if chunk.choices and chunk.choices[0].delta.content:
             yield f"data: {json.dumps({'delta': chunk.choices[0].delta.content})}\n\n"

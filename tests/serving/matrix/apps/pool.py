@@ -13,6 +13,7 @@ from openai import OpenAI
 
 import autotrace
 
+USAGE: Any = {"include_usage": True}
 client = OpenAI()
 
 
@@ -22,7 +23,9 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     who = autotrace.context(session=asked["session"], user=asked["user"])
     with who, autotrace.span("task", input=asked["question"]) as span:
         if asked["path"] == "/stream":
-            chunks = client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True)
+            chunks = client.chat.completions.create(
+                model="gpt-4o-mini", messages=messages, stream=True, stream_options=USAGE
+            )
             said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
         else:
             reply = client.chat.completions.create(model="gpt-4o-mini", messages=messages)

@@ -20,6 +20,7 @@ app.conf.update(
     },
     worker_hijack_root_logger=False,
 )
+USAGE: Any = {"include_usage": True}
 client = OpenAI()
 
 
@@ -35,5 +36,7 @@ def ask(question: str, session_id: str, user_id: str) -> str:
 
 @app.task
 def stream(question: str, session_id: str, user_id: str) -> str:
-    chunks = client.chat.completions.create(model="gpt-4o-mini", messages=messages(question), stream=True)
+    chunks = client.chat.completions.create(
+        model="gpt-4o-mini", messages=messages(question), stream=True, stream_options=USAGE
+    )
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)

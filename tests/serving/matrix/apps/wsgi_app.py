@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from openai import OpenAI
 
 app = Flask(__name__)
+USAGE: Any = {"include_usage": True}
 client = OpenAI()
 
 
@@ -35,7 +36,9 @@ def stream() -> Response:
 
 def events(question: str) -> Iterator[str]:
     """The answer piece by piece, as server-sent events."""
-    for chunk in client.chat.completions.create(model="gpt-4o-mini", messages=messages(question), stream=True):
+    for chunk in client.chat.completions.create(
+        model="gpt-4o-mini", messages=messages(question), stream=True, stream_options=USAGE
+    ):
         if chunk.choices and chunk.choices[0].delta.content:
             yield f"data: {json.dumps({'delta': chunk.choices[0].delta.content})}\n\n"
     yield "data: [DONE]\n\n"
