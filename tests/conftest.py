@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from autotrace import activation
 from autotrace.config import PREFIX
+from autotrace.delivery.platform import CI_MARKS, TEST_MARKS
 from autotrace.recording.guard import guard
 from autotrace.testing import fake_framework
 
@@ -34,6 +35,13 @@ fake_framework("acme", FAKES, "1.4.0")
 # Set by pytest-xdist in its workers, for a terminal that the programs under test do not have.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COLUMNS", None)
+
+
+def by_hand(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables as a person's shell has them: without what tells of a test, of continuous integration, or of us."""
+    marks = {*TEST_MARKS, *CI_MARKS, "AUTOTRACE"}
+    given = os.environ if environ is None else environ
+    return {name: text for name, text in given.items() if name not in marks and not name.startswith((PREFIX, "OTEL_"))}
 
 
 @pytest.fixture(autouse=True)

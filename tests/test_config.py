@@ -57,7 +57,7 @@ DEFAULTS = {
     "capture_content": "full",
     "content_limit": 1000,
     "destination": ("store",),
-    "environment": "development",
+    "environment": None,
     "service": None,
     "release": None,
     "sample": 1.0,
@@ -237,6 +237,27 @@ def test_sdk_disabled(tmp_path: Path) -> None:
     found = load({"disable": ""}, {"acme": {"disable": False}}, {"OTEL_SDK_DISABLED": "True"}, tmp_path)
     assert found.is_disabled("acme")
     assert not load(environ={"OTEL_SDK_DISABLED": "false"}, folder=tmp_path).is_disabled("acme")
+
+
+@pytest.mark.parametrize(
+    ("value", "off"),
+    [
+        ("0", True),
+        ("false", True),
+        (" NO ", True),
+        ("off", True),
+        ("1", False),
+        ("yes", False),
+        ("", False),
+        (" ", False),
+    ],
+)
+def test_switch(value: str, off: bool, tmp_path: Path) -> None:
+    """AUTOTRACE=0 switches everything off, whatever else is said; what is neither true nor false is told."""
+    found = load({"disable": ""}, {"acme": {"disable": False}}, {"AUTOTRACE": value}, tmp_path)
+    assert (found.is_disabled("acme"), found.problems) == (off, ())
+    odd = load(environ={"AUTOTRACE": "perhaps"}, folder=tmp_path)
+    assert (odd.is_disabled("acme"), problems(odd)) == (False, [("AUTOTRACE", "environment")])
 
 
 def test_framework_settings(tmp_path: Path, write: Write) -> None:

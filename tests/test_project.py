@@ -63,7 +63,9 @@ def test_setting_is_documented(setting: str) -> None:
     value = getattr(Config(), setting)
     shown = {
         "disable": "nothing",
-        "service": "OpenTelemetry's own rules",
+        "environment": "detected",
+        "service": "detected",
+        "release": "detected",
         "feedback_origins": "none",
         "plugins": "none",
         "journal_size": "`1GiB`",

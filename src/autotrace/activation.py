@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .delivery.destinations import Destination
-    from .delivery.pipeline import Pipeline
+    from .delivery.pipeline import Arrival, Pipeline
     from .host.status import HookPoint, PluginStatus
     from .recording.feedback import Feedback
     from .recording.recorder import Recorder
@@ -49,6 +49,8 @@ class Activation:
         #: The recorder of the program's own spans, in a tuple once it is known: None stands for switched off.
         self._recorder: tuple[Recorder | None] | None = None
         self._service: Service | None = None
+        #: The servers that have handed the program a request, by name.
+        self._servers: set[str] = set()
         self._lock = threading.RLock()
         self._is_on = False
 
@@ -81,7 +83,10 @@ class Activation:
                 if self._pipeline is None:
                     from .delivery.pipeline import Pipeline
 
-                    self._pipeline = Pipeline(self.config(), self.given_provider, offered_destination)
+                    pipeline = Pipeline(self.config(), self.given_provider, offered_destination)
+                    for server in self._servers:
+                        pipeline.served_by(server)
+                    self._pipeline = pipeline
                     atexit.register(self._exit, self._pipeline)
         return self._pipeline.provider
 
@@ -110,9 +115,6 @@ class Activation:
             self._service = service_of(self.config(), self.log, self.served_by, lambda: self.flush(2.0))
         return self._service
 
-    def served_by(self, server: str) -> None:
-        """A request is about to be recorded that a server of this name has handed over."""
-
     def log(self, feedback: Feedback) -> None:
         """Journals a verdict, unless the program's own spans are switched off."""
         with guard("autotrace.log_feedback"):
@@ -126,6 +128,22 @@ class Activation:
             self.provider()
             if self._pipeline is None or not self._pipeline.note(kind, key, body):
                 guard.tell("feedback and later changes need a destination: the app's own tracer provider takes none")
+
+    def served_by(self, server: str) -> None:
+        """Takes note that a server hands the program requests; for every request, and only the first takes time.
+
+        A program that calls its server itself (`uvicorn.run(app)`) counts as production from then on, where nothing
+        says otherwise. Not to be called for a server that reloads the program when its code changes.
+
+        Args:
+            server: The server's name, such as `uvicorn`; a version behind a slash does not matter.
+        """
+        if server in self._servers:
+            return
+        with guard("environment"), self._lock:
+            self._servers.add(server)
+            if self._pipeline is not None:
+                self._pipeline.served_by(server)
 
     def switch_on(self) -> None:
         """Watches imports, and applies the settings to what has been imported."""
@@ -175,6 +193,11 @@ class Activation:
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""
         return self._pipeline is None or self._pipeline.flush(timeout)
+
+    def finish(self, timeout: float) -> list[Arrival]:
+        """Delivers once what has been recorded, and closes: for commands; see `Pipeline.finish`."""
+        pipeline, self._pipeline, self._recorder = self._pipeline, None, None
+        return [] if pipeline is None else pipeline.finish(timeout)
 
     def reset(self) -> None:
         """Takes every patch off and forgets every setting (for tests)."""

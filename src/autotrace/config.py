@@ -22,6 +22,8 @@ from .errors import ConfigError
 from .setting_values import Capture
 
 PREFIX = "AUTOTRACE_"
+#: Switches tracing on where `autotrace install-hook` has been, and off everywhere.
+SWITCH = "AUTOTRACE"
 #: Where settings are found, beside files (which go by their paths).
 CALL, ENVIRONMENT = "autolog()", "environment"
 #: Set by `autotrace run` for its children; a mark, not a setting.
@@ -50,7 +52,7 @@ class Config:
     """Everything that can be set, resolved.
 
     Attributes:
-        enabled: False when `OTEL_SDK_DISABLED` is true: no patch, no span.
+        enabled: False when `OTEL_SDK_DISABLED` is true or `AUTOTRACE` false: no patch, no span.
         home: The folder of the journal and the store.
         disable: Frameworks that are switched off (`threading` is one of them: context in threads); `all` means all.
         capture_content: Whether inputs and outputs reach a span: whole, each text cut to `content_limit`
@@ -58,9 +60,10 @@ class Config:
         content_limit: Characters of one text that `truncated` keeps.
         destination: Names of the destinations, in order. Where none is set, what other projects' variables name
             (`standard`) counts, and else the store.
-        environment: `deployment.environment.name`, e.g. `production`.
-        service: `service.name`, or None: OpenTelemetry's own rules apply (`OTEL_SERVICE_NAME`, ...).
-        release: `service.version`, or None.
+        environment: `deployment.environment.name`, e.g. `production`; None: OpenTelemetry's variables say it, else
+            what the program runs on.
+        service: `service.name`, or None: OpenTelemetry's variables say it, else the platform or pyproject.toml.
+        release: `service.version`, or None: likewise.
         sample: The share of the traces that is kept of those that nothing below keeps, from 0 to 1.
         keep_slow: Traces that took as many seconds or more are kept; None: none for that reason.
         keep_cost: Traces that cost as many USD or more are kept; None: none for that reason.
@@ -75,6 +78,13 @@ class Config:
         feedback_origins: Origins whose pages may send feedback from elsewhere than the application's own; `*`: all.
         feedback_rate: Posts of feedback a second that a process takes; 0: as many as come.
         plugins: Modules of the project's own that are plugins.
+        session_headers: Headers in which a served request has the id of its conversation, in small letters.
+        user_headers: Headers in which it has the id of its user.
+        request_id_headers: Headers in which it has its own.
+        input_fields: Where its body has the user's query: dotted paths, tried before the usual places.
+        output_fields: Where its response has the answer, likewise.
+        session_fields: Where its body has the id of its conversation, likewise.
+        user_fields: Where its body has the id of its user, likewise.
         strict: Raise autotrace's own errors instead of counting them (for tests).
         problems: What could not be used, for the log and for `autotrace plugins`.
     """
@@ -85,7 +95,7 @@ class Config:
     capture_content: Capture = "full"
     content_limit: int = 1000
     destination: tuple[str, ...] = ("store",)
-    environment: str = "development"
+    environment: str | None = None
     service: str | None = None
     release: str | None = None
     sample: float = 1.0
@@ -102,6 +112,13 @@ class Config:
     feedback_origins: tuple[str, ...] = ()
     feedback_rate: float = 100.0
     plugins: tuple[str, ...] = ()
+    session_headers: tuple[str, ...] = setting_values.SESSION_HEADERS
+    user_headers: tuple[str, ...] = setting_values.USER_HEADERS
+    request_id_headers: tuple[str, ...] = setting_values.REQUEST_ID_HEADERS
+    input_fields: tuple[str, ...] = ()
+    output_fields: tuple[str, ...] = ()
+    session_fields: tuple[str, ...] = ()
+    user_fields: tuple[str, ...] = ()
     strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[ConfigError, ...] = ()
@@ -110,6 +127,8 @@ class Config:
     framework_environment: Mapping[str, Setting] = field(default_factory=dict)
     #: Variables of other projects that are honoured, passwords among them.
     standard: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: All variables, as they were when the settings were read: by them the platform is told.
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def is_disabled(self, *names: str) -> bool:
         """Whether what goes by these names is switched off.
@@ -229,6 +248,13 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "feedback_origins": setting_values.origins,
     "feedback_rate": setting_values.amount,
     "plugins": setting_values.modules,
+    "session_headers": setting_values.headers,
+    "user_headers": setting_values.headers,
+    "request_id_headers": setting_values.headers,
+    "input_fields": setting_values.paths,
+    "output_fields": setting_values.paths,
+    "session_fields": setting_values.paths,
+    "user_fields": setting_values.paths,
     "strict": setting_values.flag,
 }
 
@@ -265,15 +291,28 @@ def load(
     others = standard.taken(environ)
     found.values.setdefault("destination", standard.destinations(others) or ("store",))
     found.values["home"] = _absolute(found.values.get("home", Path(".autotrace")), folder)
+    enabled = _is_enabled(environ, found.problems)
     return Config(
-        enabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true",
+        enabled=enabled,
         sources=found.sources,
         problems=tuple(found.problems),
         framework_settings=found.frameworks,
         framework_environment=found.environment,
         standard=others,
+        environ=dict(environ),
         **found.values,
     )
+
+
+def _is_enabled(environ: Mapping[str, str], problems: list[ConfigError]) -> bool:
+    """Whether neither OpenTelemetry's switch nor our own says that nothing is traced."""
+    text = environ.get(SWITCH, "")
+    try:
+        is_off = text.strip() != "" and not setting_values.flag(text)
+    except ValueError as error:
+        problems.append(ConfigError(SWITCH, ENVIRONMENT, str(error)))
+        is_off = False
+    return not is_off and environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
 
 class _Found:

@@ -12,6 +12,40 @@ Capture = Literal["full", "truncated", "off"]
 
 #: The destinations that need no plugin.
 DESTINATIONS = ("store", "mlflow", "otlp", "console")
+#: Headers that hold the id of the conversation, of the user and of the request, where no setting names them. Of the
+#: user ids only: what proxies call an e-mail address or a preferred name is left alone.
+SESSION_HEADERS = (
+    "x-session-id",
+    "x-conversation-id",
+    "x-thread-id",
+    "x-chat-id",
+    "x-openwebui-chat-id",
+    "x-amzn-bedrock-agentcore-runtime-session-id",
+)
+USER_HEADERS = (
+    "x-user-id",
+    "x-forwarded-user",
+    "x-auth-request-user",
+    "x-openwebui-user-id",
+    "x-amzn-oidc-identity",
+    "x-amzn-bedrock-agentcore-runtime-user-id",
+    "x-ms-client-principal-id",
+    "x-goog-authenticated-user-id",
+)
+REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "x-correlation-id",
+    "x-databricks-request-id",
+    "x-amzn-requestid",
+    "x-amzn-request-id",
+    "x-amz-request-id",
+    "x-ms-request-id",
+    "request-id",
+)
+#: Headers that are never read: who has what they hold has the rights of another.
+_CREDENTIALS = re.compile(r"(^|-)(authorization|cookie2?|token|secret|password|api-?key|signature|credential|jwt)(-|$)")
+_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_PATH = re.compile(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,20}")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -60,6 +94,26 @@ def modules(value: Any) -> tuple[str, ...]:
     for name in found:
         if not all(part.isidentifier() for part in name.split(".")):
             raise ValueError(f"{name!r} is not the name of a module, such as 'myapp.tracing'")
+    return found
+
+
+def headers(value: Any) -> tuple[str, ...]:
+    """Names of headers in small letters, each once; `none` for none at all."""
+    found = tuple(dict.fromkeys(name.lower() for name in names(value)))
+    for name in found:
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header, such as 'x-session-id'")
+        if _CREDENTIALS.search(name):
+            raise ValueError(f"{name!r} holds a credential, which is never recorded")
+    return () if found == ("none",) else found
+
+
+def paths(value: Any) -> tuple[str, ...]:
+    """Dotted paths into JSON, each once."""
+    found = tuple(dict.fromkeys(names(value)))
+    for name in found:
+        if not _PATH.fullmatch(name):
+            raise ValueError(f"{name!r} is not a path to a field, such as 'data.question' or 'turns.0.text'")
     return found
 
 

@@ -46,6 +46,7 @@ def write(home: Path) -> Iterator[Fill]:
         parent: str | None = None,
         attributes: dict[str, Any] | None = None,
         start: int = 0,
+        resource: dict[str, Any] | None = None,
         **body: Any,
     ) -> None:
         content = {
@@ -67,7 +68,7 @@ def write(home: Path) -> Iterator[Fill]:
             "links": [],
             **body,
         }
-        writer.write([Record("E", (trace * 32)[:32], span * 16, content)], {"service.name": "shop"})
+        writer.write([Record("E", (trace * 32)[:32], span * 16, content)], {"service.name": "shop", **(resource or {})})
 
     yield write
     writer.close()

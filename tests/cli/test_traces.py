@@ -82,6 +82,51 @@ def test_list_options(autotrace: Command, write: Fill) -> None:
     assert ids("--since", "99999d") == ["c", "b", "a"]
 
 
+def of(environment: str, service: str = "shop", release: str | None = None) -> dict[str, Any]:
+    """What is said of a process."""
+    found = {"deployment.environment.name": environment, "service.name": service, "service.version": release}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def test_options_of_processes_and_people(autotrace: Command, write: Fill) -> None:
+    """--environment, --service, --release and --user choose too, each and together; traces tell them."""
+    write("a", attributes={"user.id": "u"}, resource=of("development"))
+    write("b", start=1, attributes={"user.id": "u"}, resource=of("production", "shop", "1.2"))
+    write("c", start=2, resource=of("production", "till", "1.3"))
+
+    def ids(*options: str) -> list[str]:
+        return [trace["trace_id"][0] for trace in json.loads(autotrace("traces", "--json", *options).stdout)]
+
+    assert ids("--environment", "production") == ["c", "b"]
+    assert ids("--service", "shop") == ["b", "a"]
+    assert ids("--release", "1.3") == ["c"]
+    assert ids("--user", "u") == ["b", "a"]
+    assert ids("--user", "u", "--environment", "production", "--service", "shop", "--release", "1.2") == ["b"]
+    assert ids("--user", "u", "--release", "1.3") == []
+    assert autotrace("traces", "--release", "1.3", "--user", "u").stdout == "No trace fits.\n"
+    shown = {
+        trace["trace_id"][0]: [trace[key] for key in ("environment", "service", "release")]
+        for trace in json.loads(autotrace("traces", "--json").stdout)
+    }
+    assert shown == {
+        "a": ["development", "shop", None],
+        "b": ["production", "shop", "1.2"],
+        "c": ["production", "till", "1.3"],
+    }
+
+
+def test_columns_where_traces_differ(autotrace: Command, write: Fill) -> None:
+    """Environment, service and release have a column where the listed traces differ by them."""
+    write("a", resource=of("development", release="1"))
+    write("b", start=1, resource=of("production", release="\x1b[31m" + "2" * 50))
+    lines = autotrace("traces").stdout.splitlines()
+    assert lines[0].split()[6:] == ["COST", "ENVIRONMENT", "RELEASE", "QUERY"]
+    assert lines[1].split()[-2:] == ["production", "\\x1b[31m" + "2" * 19]
+    assert lines[2].split()[-2:] == ["development", "1"]
+    assert "ENVIRONMENT" not in autotrace("traces", "--environment", "production").stdout
+    assert "release=1\n" in autotrace("traces", "show", "aaaa").stdout
+
+
 def test_since_span(autotrace: Command, write: Fill) -> None:
     """A span counts backwards from now."""
     write("a")

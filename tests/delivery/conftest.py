@@ -88,10 +88,14 @@ class Collecting:
         if self.error is not None:
             raise self.error
         self.records += records
-        self.resources.append(resource)
+        self.resources += [resource] * len(records)
 
     def close(self) -> None:
         pass
+
+    def where(self, record: Record) -> Any:
+        """The resource that a record came with."""
+        return self.resources[self.records.index(record)]
 
     def named(self, kind: str) -> list[str]:
         return [record.body["name"] for record in self.records if record.kind == kind]

@@ -13,6 +13,7 @@ import pytest
 
 from autotrace.delivery.destinations import WHOLE_TRACE, Record
 from autotrace.store.reader import Reader
+from autotrace.store.selection import Selection
 from autotrace.store.writer import Writer
 
 SECOND = 10**9
@@ -87,9 +88,16 @@ class Store:
         with Reader(self.path) as reader:
             return [trace_id[0] for trace_id in reader.search(text)]
 
-    def traces(self, **options: Any) -> list[dict[str, Any]]:
+    def traces(self, limit: int = 20, search: str | None = None, **chosen: Any) -> list[dict[str, Any]]:
         with Reader(self.path) as reader:
-            return [trace.as_json() for trace in reader.traces(**options)]
+            return [trace.as_json() for trace in reader.traces(limit, Selection(**chosen), search)]
+
+    def ids(self, **chosen: Any) -> list[str]:
+        """The first characters of the ids of what is chosen, as a list of traces and as an export find them."""
+        with Reader(self.path) as reader:
+            found = [trace_id[0] for trace_id in reader.trace_ids(Selection(**chosen))]
+        assert sorted(found) == sorted(trace["trace_id"][0] for trace in self.traces(**chosen))
+        return found
 
     def only(self) -> dict[str, Any]:
         (found,) = self.traces()

@@ -31,6 +31,8 @@ CHAT = Span(
     session=None,
     user=None,
     environment=None,
+    service=None,
+    release=None,
 )
 
 
@@ -109,7 +111,7 @@ sys.addaudithook(refuse)
 from genai_prices import Usage, calc_price
 from autotrace.store import prices
 from autotrace.store.spans import Span, Tokens
-row = (1, "a", "b", None, 1, "n", "chat", "ok", 1, 2, "openai", "gpt-4o", None, None, 5, 5, *[None] * 7)
+row = (1, "a", "b", None, 1, "n", "chat", "ok", 1, 2, "openai", "gpt-4o", None, None, 5, 5, *[None] * 9)
 assert prices.cost_usd(Span.from_row(row)) > 0
 assert threading.active_count() == 1
 """

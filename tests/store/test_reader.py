@@ -35,6 +35,8 @@ def test_summary_of_one_call(store: Store) -> None:
         "session": "s",
         "user": "u",
         "environment": "production",
+        "service": "shop",
+        "release": None,
         "tags": {"plan": "pro"},
         "feedback": [],
         "request": "hello?",

@@ -16,6 +16,7 @@ from autotrace._version import __version__
 COMMANDS = {
     "run": ("autotrace.cli.run", "run"),
     "traces": ("autotrace.cli.traces", "traces"),
+    "feedback": ("autotrace.cli.feedback", "feedback"),
     "prune": ("autotrace.cli.prune", "prune"),
     "export": ("autotrace.cli.export", "export"),
     "import": ("autotrace.cli.importing", "import_"),

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from .figures import when
+from autotrace.store.selection import Selection
+
+from .choice import chosen
 from .store import NEXT_STEP, opened_store
 from .terminal import Failure, warn
 from .traces import one
@@ -29,10 +31,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="OTLP's JSON, a line a trace; or Parquet, a row a span (needs the extra: parquet).",
 )
-@click.option("--since", metavar="WHEN", callback=when, help="Only what began since then: 15m, 2h, 7d, or ISO 8601.")
+@chosen
 @click.option("--trace", "traces", metavar="ID", multiple=True, help="Only this trace; may be given again.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Where to write; - is standard output.")
-def export(format_: str, since: int | None, traces: Sequence[str], output: str) -> None:
+def export(format_: str, selection: Selection, traces: Sequence[str], output: str) -> None:
     """Write traces to a file that others read.
 
     With them goes what was said of them: feedback, tags.
@@ -43,7 +45,7 @@ def export(format_: str, since: int | None, traces: Sequence[str], output: str) 
     with opened_store() as (reader, config):
         if reader is None:
             raise Failure(NEXT_STEP.format(home=config.home))
-        ids = iter([one(reader, trace) for trace in traces]) if traces else reader.trace_ids(since)
+        ids = iter([one(reader, trace) for trace in traces]) if traces else reader.trace_ids(selection)
         count, lost = _parquet(reader, ids, output) if format_ == "parquet" else _json_lines(reader, ids, output)
     if output != "-":
         click.echo(f"{count:,} traces in {output}", err=True)

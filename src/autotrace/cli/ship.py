@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .figures import patience, when
+from autotrace.store.selection import Selection
+
+from .choice import chosen
+from .figures import patience
 from .sending import Sender
 from .store import NEXT_STEP, opened_store
 from .terminal import Failure
@@ -25,12 +28,14 @@ _TRACES = 25
 
 @click.command()
 @click.option("--to", "name", metavar="DESTINATION", required=True, help="mlflow, otlp, console, or a plugin's.")
-@click.option("--since", metavar="WHEN", callback=when, help="Only what began since then: 15m, 2h, 7d, or ISO 8601.")
+@chosen
 @click.option("--trace", "traces", metavar="ID", multiple=True, help="Only this trace; may be given again.")
 @click.option("--limit", type=click.IntRange(min=1), help="Send at most so many traces, the oldest first.")
 @click.option("--again", is_flag=True, help="Send also what has been sent and has not changed.")
 @patience
-def ship(name: str, since: int | None, traces: Sequence[str], limit: int | None, again: bool, timeout: float) -> None:
+def ship(
+    name: str, selection: Selection, traces: Sequence[str], limit: int | None, again: bool, timeout: float
+) -> None:
     """Send traces of the store to another destination.
 
     With what was said of them: feedback, tags. A second run sends what is new or has changed. Traces that still run
@@ -41,11 +46,11 @@ def ship(name: str, since: int | None, traces: Sequence[str], limit: int | None,
     with opened_store() as (reader, config):
         if reader is None:
             raise Failure(NEXT_STEP.format(home=config.home))
-        chosen = iter([one(reader, trace) for trace in traces]) if traces else reader.trace_ids(since)
+        ids = iter([one(reader, trace) for trace in traces]) if traces else reader.trace_ids(selection)
         destination = _made(name, config)
         sender = Sender(reader, destination, timeout)
         try:
-            _send(sender, islice(sender.wanted(chosen, again), limit))
+            _send(sender, islice(sender.wanted(ids, again), limit))
         finally:
             destination.close()
             sender.close()

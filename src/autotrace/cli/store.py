@@ -62,13 +62,16 @@ def shown_log() -> Iterator[None]:
 
 
 @contextmanager
-def opened_store() -> Iterator[tuple[Reader | None, config.Config]]:
+def opened_store(found: config.Config | None = None) -> Iterator[tuple[Reader | None, config.Config]]:
     """A reader of the configured store, or None where there is no store yet.
+
+    Args:
+        found: The settings; None: they are read, and what could not be used is told.
 
     Raises:
         Failure: The store cannot be read: damaged, written by a newer autotrace, no permission.
     """
-    found = settings()
+    found = found or settings()
     path = found.home / "traces.db"
     with shown_log():
         try:

@@ -19,8 +19,8 @@ from .terminal import console, first_line, visible
 _STYLES = {"ok": "green", "error": "bold red", "running": "cyan"}
 
 _TITLES = ("TIME", "ID", "NAME", "STATUS", "DURATION", "TOKENS", "COST")
-#: A column more, where any trace has some, and how many characters of it are shown.
-_FEEDBACK, _LONGEST_FEEDBACK = "FEEDBACK", 24
+#: Columns more: by which the traces differ, and where any trace has some; and how many characters of them are shown.
+_DIFFERING, _FEEDBACK, _LONGEST = ("environment", "service", "release"), "FEEDBACK", 24
 _NAME, _RIGHT = 2, (4, 5, 6)
 _GAP = "  "
 
@@ -38,6 +38,12 @@ def print_table(traces: Sequence[TraceSummary]) -> None:
     out = console()
     rows = [_row(trace) for trace in traces]
     titles: tuple[str, ...] = _TITLES
+    for name in _DIFFERING:
+        values = [getattr(trace, name) for trace in traces]
+        if len(set(values)) > 1:
+            titles += (name.upper(),)
+            for cells, value in zip(rows, values, strict=True):
+                cells.append(Text(first_line(value, _LONGEST) or "-"))
     if any(trace.feedback for trace in traces):
         titles += (_FEEDBACK,)
         for cells, trace in zip(rows, traces, strict=True):
@@ -88,7 +94,7 @@ def _latest_feedback(trace: TraceSummary) -> Text:
         return Text("")
     last = trace.feedback[-1]
     text = Text(first_line(f"{last.name}={messages.value_text(last.value)}"))
-    text.truncate(_LONGEST_FEEDBACK, overflow="ellipsis")
+    text.truncate(_LONGEST, overflow="ellipsis")
     if len(trace.feedback) > 1:
         text.append(f" +{len(trace.feedback) - 1}")
     return text
@@ -133,6 +139,7 @@ def _heading(trace: TraceSummary) -> Iterable[Text]:
         f"  {money(trace.cost_usd)}",
     )
     labels = [("session", trace.session), ("user", trace.user), ("environment", trace.environment)]
+    labels += [("release", trace.release)]
     labels += [(key, messages.value_text(value)) for key, value in trace.tags.items()]
     known = [f"{first_line(key)}={first_line(value)}" for key, value in labels if value is not None]
     if known:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .figures import when
+from autotrace.store.selection import ALL, Selection
+
+from .choice import chosen
 from .store import NEXT_STEP, opened_store
 from .terminal import Failure, print_json
 
@@ -21,40 +23,28 @@ _NONE = 'no trace begins with {!r}: "autotrace traces" lists them'
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array (docs/cli.md says what is in it).")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many.")
-@click.option(
-    "--since",
-    metavar="WHEN",
-    callback=when,
-    help="Only what began since then: 15m, 2h, 7d, or an ISO 8601 time.",
-)
-@click.option("--errors", is_flag=True, help="Only traces in which something failed.")
-@click.option("--session", help="Only traces of this session.")
+@chosen
 @click.option("--search", metavar="WORDS", help="Only traces in which all these words were said.")
 @click.pass_context
 def traces(
     ctx: click.Context,
     as_json: bool,
     limit: int,
-    since: int | None,
-    errors: bool,
-    session: str | None,
+    selection: Selection,
     search: str | None,
 ) -> None:
     """List traces, newest first."""
     if ctx.invoked_subcommand is not None:
         return
     with opened_store() as (reader, config):
-        found = [] if reader is None else reader.traces(limit, since, errors, session, search)
+        found = [] if reader is None else reader.traces(limit, selection, search)
         if as_json:
             print_json([trace.as_json() for trace in found])
         elif reader is None:
             click.echo(NEXT_STEP.format(home=config.home))
         elif not found:
-            click.echo(
-                "No trace fits."
-                if since or errors or session or search is not None
-                else NEXT_STEP.format(home=config.home)
-            )
+            is_any = selection == ALL and search is None
+            click.echo(NEXT_STEP.format(home=config.home) if is_any else "No trace fits.")
         else:
             from .trace_view import print_table
 

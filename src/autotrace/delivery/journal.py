@@ -180,6 +180,16 @@ class Journal:
         with process.lock:
             process.segment = None
 
+    def describe(self, resource: Mapping[str, Any]) -> None:
+        """Says something else of this process from the next record on, in a segment that begins with it.
+
+        Args:
+            resource: All attributes, those that stay the same among them.
+        """
+        if resource != self.resource:
+            self.resource = dict(resource)
+            self.retire()
+
     def offer(self) -> None:
         """Notes how long the open segment is, before it is delivered."""
         segment = self._current().segment

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import TracerProvider
@@ -16,9 +19,13 @@ from .destinations import Destination
 from .destinations.known import Maker, make, nothing_offered
 from .drain import Drainer
 from .encoding import dumps
+from .health import SUFFIX as HEALTH
 from .journal import Journal
 from .limits import Limits
-from .resource import resource_of
+from .outlets import Outlet
+from .platform import detect
+from .queue import queues
+from .resource import ENVIRONMENT, PLATFORM, environment_of, resource_of
 from .sink import JournalSink
 
 if TYPE_CHECKING:
@@ -27,6 +34,22 @@ if TYPE_CHECKING:
 
 #: The part of `exit_timeout` that delivery may take; the interpreter's own end takes the rest.
 WAITS = 0.8
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Whether a destination has what this process has journalled.
+
+    Attributes:
+        destination: Its name.
+        state: `delivered`; `waiting`: it is in the journal, and the next process delivers it; `refused`: the other
+            side will never take some of it; `lost`: it could neither be delivered nor written.
+        last_error: Why it is not there, where that is known.
+    """
+
+    destination: str
+    state: Literal["delivered", "waiting", "refused", "lost"]
+    last_error: str | None = None
 
 
 class Pipeline:
@@ -47,7 +70,10 @@ class Pipeline:
     ) -> None:
         self._drainer: Drainer | None = None
         self._offered = offered
-        self._exit_timeout = config.exit_timeout
+        self._config = config
+        self._platform = detect(config.environ, sys.argv, sys.modules)
+        #: Whether what is said of the process is ours to say: an app's provider has said it.
+        self._is_ours = provider is None
         self._journal: Journal | None = None
         self.provider = provider if provider is not None else self._own(config)
         # An app's provider that cannot be extended (one that does nothing, say) is left as it is.
@@ -56,6 +82,20 @@ class Pipeline:
 
             journal, drainer = self._begin(config, provider.resource)  # type: ignore[attr-defined]
             journal_ours(provider, journal, drainer.wake)
+
+    def served_by(self, server: str) -> None:
+        """Takes note that a server hands the program requests: one that calls its server itself is production then.
+
+        What was recorded before stays what it is; the next record begins a segment that says otherwise.
+
+        Args:
+            server: The server's name, such as `uvicorn` or `Werkzeug/3.1`.
+        """
+        platform = self._platform.served_by(server, sys.modules)
+        if platform is not self._platform and self._journal is not None and self._is_ours:
+            self._platform = platform
+            environment = environment_of(self._config, platform).value
+            self._journal.describe({**self._journal.resource, PLATFORM: platform.name, ENVIRONMENT: environment})
 
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""
@@ -66,14 +106,34 @@ class Pipeline:
     def close(self) -> None:
         """Delivers what can be delivered within the setting `exit_timeout`; the rest stays in the journal."""
         if self._drainer is not None:
-            self._drainer.close(self._exit_timeout * WAITS)
+            self._drainer.close(self._config.exit_timeout * WAITS)
+
+    def finish(self, timeout_s: float) -> list[Arrival]:
+        """Delivers once what there is, and closes: for a process that has nothing else to do. How it went.
+
+        Args:
+            timeout_s: Seconds that it may take.
+        """
+        if self._drainer is None or self._journal is None:
+            return []
+        outlets = self._drainer.outlets
+        is_done = self._drainer.close(timeout_s)
+        if not is_done and not self._journal.has_begun:
+            return [Arrival(outlet.name, "lost", outlet.last_error) for outlet in outlets]
+        process, folder = self._journal.process, self._journal.folder
+        left = queues(folder, [outlet.name for outlet in outlets], process=process)
+        waiting = {queue.destination for queue in left if queue.records}
+        if not waiting:  # nothing is left to tell of it
+            with suppress(OSError):
+                (folder / (process + HEALTH)).unlink(missing_ok=True)
+        return [_arrival(outlet, outlet.name in waiting) for outlet in outlets]
 
     def _own(self, config: Config) -> TracerProvider:
         """A private provider. The SDK's own where its sampler is asked for; ours, many times faster, otherwise.
 
         Without a sampler every call is recorded: a parent that another tool has not sampled is no reason to lose it.
         """
-        resource = resource_of(config)
+        resource = resource_of(config, self._platform)
         journal, drainer = self._begin(config, resource)
         if "OTEL_TRACES_SAMPLER" not in config.standard:
             return LeanTracerProvider(JournalSink(journal, drainer.wake))
@@ -102,6 +162,12 @@ class Pipeline:
         size = Limits(config.journal_size).segment_size
         self._journal = Journal(config.home, dict(resource.attributes), size, names)
         return self._journal, self._drainer
+
+
+def _arrival(outlet: Outlet, is_waiting: bool) -> Arrival:
+    if is_waiting:
+        return Arrival(outlet.name, "waiting", outlet.last_error)
+    return Arrival(outlet.name, "refused" if outlet.rejected else "delivered")
 
 
 def drainer_of(config: Config, offered: Callable[[str], Maker | None] = nothing_offered) -> Drainer:

@@ -30,7 +30,10 @@ class Queue:
 
 
 def queues(
-    folder: Path, destinations: Iterable[str], offsets: Mapping[str, Mapping[str, int]] | None = None
+    folder: Path,
+    destinations: Iterable[str],
+    offsets: Mapping[str, Mapping[str, int]] | None = None,
+    process: str | None = None,
 ) -> list[Queue]:
     """What waits for each destination; the journal stays as it is.
 
@@ -39,10 +42,13 @@ def queues(
         destinations: Their names.
         offsets: How far each has come, by segment, as the processes that write them tell; otherwise what was saved
             beside a segment counts.
+        process: Only what this one has journalled (`Journal.process`).
     """
     names = list(dict.fromkeys(destinations))
     bytes_, records, unreadable = dict.fromkeys(names, 0), dict.fromkeys(names, 0), 0
     for segment_name in segment_names(folder):
+        if process not in (None, segment_name.process):
+            continue
         try:
             with Segment(folder, segment_name) as segment:
                 saved = Cursors(segment.path, segment.body_start)

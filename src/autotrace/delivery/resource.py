@@ -4,41 +4,117 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 import socket
 import sys
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
 
 from opentelemetry.sdk.resources import Resource
 
+from .. import pyproject
 from .._version import __version__
+from ..config import ENVIRONMENT as FROM_ENVIRONMENT
 from ..config import Config
+from . import checkout
+from .platform import Platform
 
 ENVIRONMENT = "deployment.environment.name"
-_COMMIT = re.compile("[0-9a-f]{40,64}")
+#: What OpenTelemetry called it before 2024.
+_FORMER = "deployment.environment"
+PLATFORM = "autotrace.platform"
+SERVICE, RELEASE = "service.name", "service.version"
+#: Where Kubernetes tells a pod its namespace.
+_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def resource_of(config: Config) -> Resource:
+class Said(NamedTuple):
+    """A value, and who says so: for a person."""
+
+    value: str
+    by: str
+
+
+def resource_of(config: Config, platform: Platform) -> Resource:
     """The resource of this process: what the settings say, then OpenTelemetry's variables, then what can be seen."""
     found: dict[str, str | int] = {
         **_program(),
-        **_checkout(),
+        **checkout.built_from(config.environ),
+        **checkout.found(),
         "host.name": socket.gethostname(),
         "process.pid": os.getpid(),
         "telemetry.distro.name": "autotrace",
         "telemetry.distro.version": __version__,
+        PLATFORM: platform.name,
+        **_pod(platform),
+        **{key: value for key, value in platform.attributes.items() if key not in (SERVICE, RELEASE)},
     }
     # Of those that are set only by default OpenTelemetry's variables know better.
-    told = config.standard.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    for name in [pair.partition("=")[0].strip() for pair in told.split(",")]:
+    for name in _told(config):
         found.pop(name, None)
-    if "environment" in config.sources or not re.search(r"\bdeployment\.environment\.name\s*=", told):
-        found[ENVIRONMENT] = config.environment
-    if config.service is not None:
-        found["service.name"] = config.service
-    if config.release is not None:
-        found["service.version"] = config.release
+    found[ENVIRONMENT] = environment_of(config, platform).value
+    for name, said in ((SERVICE, service_of(config, platform)), (RELEASE, release_of(config, platform))):
+        if said is not None:
+            found[name] = said.value
     return Resource.create(found)
+
+
+def environment_of(config: Config, platform: Platform) -> Said:
+    """`deployment.environment.name`, and who says so."""
+    if config.environment is not None:
+        return Said(config.environment, _setting(config, "environment"))
+    told = _told(config)
+    for name in (ENVIRONMENT, _FORMER):
+        if told.get(name):
+            return Said(told[name], "OTEL_RESOURCE_ATTRIBUTES")
+    return Said(platform.environment, platform.reason)
+
+
+def service_of(config: Config, platform: Platform) -> Said | None:
+    """`service.name`, and who says so; None where nobody does."""
+    if config.service is None and "OTEL_SERVICE_NAME" in config.standard:
+        return Said(config.standard["OTEL_SERVICE_NAME"], "OTEL_SERVICE_NAME")
+    return _said(config, platform, "service", SERVICE, "name")
+
+
+def release_of(config: Config, platform: Platform) -> Said | None:
+    """`service.version`, and who says so; None where nobody does."""
+    return _said(config, platform, "release", RELEASE, "version")
+
+
+def _said(config: Config, platform: Platform, setting: str, name: str, key: str) -> Said | None:
+    value = getattr(config, setting)
+    if value is not None:
+        return Said(value, _setting(config, setting))
+    told = _told(config).get(name)
+    if told:
+        return Said(told, "OTEL_RESOURCE_ATTRIBUTES")
+    if name in platform.attributes:
+        return Said(platform.attributes[name], platform.name)
+    found = pyproject.project().get(key)
+    return None if found is None else Said(found, f"[project] {key} in pyproject.toml")
+
+
+def _setting(config: Config, name: str) -> str:
+    source = config.sources.get(name, "")
+    return config.written(name, source) if source == FROM_ENVIRONMENT else f"the setting {name} ({source})"
+
+
+def _told(config: Config) -> dict[str, str]:
+    """What OTEL_RESOURCE_ATTRIBUTES says, by OpenTelemetry's rules."""
+    pairs = (pair.partition("=") for pair in config.standard.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    return {name.strip(): unquote(value.strip()) for name, separator, value in pairs if separator}
+
+
+def _pod(platform: Platform) -> dict[str, str]:
+    """The namespace of a pod that is not told by a variable."""
+    if "k8s.pod.name" not in platform.attributes:
+        return {}
+    try:
+        found = _NAMESPACE.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return {}
+    return {"k8s.namespace.name": found} if found else {}
 
 
 def _program() -> dict[str, str]:
@@ -48,52 +124,3 @@ def _program() -> dict[str, str]:
     except (OSError, KeyError, ImportError):  # a user without a name
         pass
     return found
-
-
-def _checkout() -> dict[str, str]:
-    """Commit, branch and address of the git checkout that the process runs in, read from its files."""
-    try:
-        here = Path.cwd()
-        folder = next((path for path in (here, *here.parents) if (path / ".git").exists()), None)
-        return {} if folder is None else _head(_git_folder(folder / ".git"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _git_folder(path: Path) -> Path:
-    """The folder of a checkout's own state; a worktree names it in a file."""
-    if path.is_dir():
-        return path
-    return (path.parent / path.read_text(encoding="utf-8").partition(":")[2].strip()).resolve()
-
-
-def _head(git: Path) -> dict[str, str]:
-    common = git / "commondir"
-    shared = (git / common.read_text(encoding="utf-8").strip()).resolve() if common.exists() else git
-    head = (git / "HEAD").read_text(encoding="utf-8").strip()
-    found = {}
-    if head.startswith("ref: refs/heads/"):
-        found["vcs.ref.head.name"] = head.removeprefix("ref: refs/heads/")
-        head = _commit_of(head.removeprefix("ref: "), git, shared)
-    if _COMMIT.fullmatch(head):
-        found["vcs.ref.head.revision"] = head
-    address = _origin(shared / "config")
-    if address:
-        found["vcs.repository.url.full"] = address
-    return found
-
-
-def _commit_of(ref: str, git: Path, shared: Path) -> str:
-    for folder in (git, shared):
-        if (folder / ref).is_file():
-            return (folder / ref).read_text(encoding="utf-8").strip()
-    packed = shared / "packed-refs"
-    lines = packed.read_text(encoding="utf-8").splitlines() if packed.is_file() else []
-    return next((line.split()[0] for line in lines if line.endswith(" " + ref)), "")
-
-
-def _origin(config: Path) -> str:
-    """The address of the remote `origin`, without a password that stands in it."""
-    text = config.read_text(encoding="utf-8") if config.is_file() else ""
-    found = re.search(r'\[remote "origin"\][^\[]*?^\s*url\s*=\s*(\S+)', text, re.MULTILINE)
-    return re.sub(r"^(\w+://)[^/@]*@", r"\1", found[1]) if found else ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..recording.guard import guard
 from . import imports
+from .names import ANY
 from .registry import Registry
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Host:
         self._awaits_local = False
         self._is_loading_local = False
         self._finder = imports.Finder(self.is_watched, self.imported)
+        #: The packages whose imports concern a plugin; None: to be looked up.
+        self._packages: frozenset[str] | None = None
         #: Plugins that any module wakes, and that nobody has switched on yet.
         self._optional: list[InstalledPlugin] = []
         self._registry = Registry()
@@ -108,7 +111,23 @@ class Host:
         if self._awaits_local:
             # Not now, in the midst of this import: a plugin that imports the same module would have it executed twice.
             return True  # what the plugins to come will patch is not known yet
+        # Most imports are of packages that no plugin knows.
+        packages = self._packages
+        if packages is None:
+            packages = self._packages = self._watched_packages()
+        if ANY not in packages and name.partition(".")[0] not in packages:
+            return False
         return any(candidates.concerns(name) for candidates in list(self._watched.values()))
+
+    def _watched_packages(self) -> frozenset[str]:
+        """The top-level packages that some plugin watches."""
+        found = set()
+        for candidates in list(self._watched.values()):
+            for plugin in candidates:
+                modules = [plugin.module, *plugin.waking_modules]
+                modules += [module for traced in plugin.frameworks for module in traced.modules]
+                found |= {module.partition(".")[0] for module in modules}
+        return frozenset(found)
 
     def imported(self, name: str) -> None:
         """A watched module has been executed."""
@@ -140,6 +159,7 @@ class Host:
                         if self._local_names(self._glance()):
                             self._awaits_local = True
                         self._watch_optional()
+                        self._packages = None
                         self._is_discovered = True
                     except BaseException:  # in the middle of an import that it needs itself, perhaps
                         self._plugins = None
@@ -208,6 +228,7 @@ class Host:
                 break
         else:
             candidates = self._watched[f"{plugin.distribution}: {name}"] = Candidates([plugin])
+        self._packages = None
         if any(self._is_imported(module) for module in plugin.waking_modules):
             self.wake(candidates)
 
@@ -228,6 +249,7 @@ class Host:
                 self._watched.pop(key, None)
                 self._optional.append(plugin)
                 plugin.state, plugin.reason = "disabled", OFF.format(name=plugin.name)
+        self._packages = None
 
     def _watch_named(self) -> None:
         """Looks again at the settings, where the program has put a word for one of those into the environment."""
@@ -266,6 +288,7 @@ class Host:
                 plugin.fail(error)
             is_traced = plugin.is_usable
         candidates.explain(config)
+        self._packages = None
 
     def _wake(self, plugin: InstalledPlugin) -> None:
         # The settings count from the first framework on, and one of an optional plugin's may be far away.

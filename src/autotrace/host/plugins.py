@@ -12,6 +12,7 @@ from ..recording.guard import guard, position
 from . import imports
 from .candidates import Candidates
 from .entries import Entry, entries
+from .names import ANY
 from .requirements import CORE, Requirements, version_of
 from .status import PluginStatus, State
 
@@ -19,9 +20,6 @@ from .status import PluginStatus, State
 if TYPE_CHECKING:
     from .delegation import Delegation
     from .tracing import TracedFramework
-
-#: The module of a plugin that the import of any other module wakes, once the user has switched the plugin on by name.
-ANY = "*"
 
 
 class InstalledPlugin:

@@ -14,7 +14,7 @@ from ..recording.guard import guard
 from ..recording.held import held_in
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
-from .exchange import Arrival, Exchange, remote_span
+from .exchange import Exchange, Request, remote_span
 from .feedback_endpoint import FeedbackEndpoint
 from .service import Service
 from .sockets import Connection
@@ -76,7 +76,7 @@ class AsgiFunction:
         if is_suppressed(outer, self._recorder.name, self._recorder.is_shared):
             return None
         headers = _Headers(scope)
-        arrival = Arrival(
+        request = Request(
             scope.get("method", "WEBSOCKET"),
             path,
             scope.get("query_string", b""),
@@ -86,8 +86,8 @@ class AsgiFunction:
         )
         parent = headers.parent()
         if kind == "websocket":
-            return Connection(self._recorder, service, arrival, outer, parent, receive, send).served(wrapped, scope)
-        return _Http(Exchange(self._recorder, service, arrival, outer, parent), receive, send).served(wrapped, scope)
+            return Connection(self._recorder, service, request, outer, parent, receive, send).served(wrapped, scope)
+        return _Http(Exchange(self._recorder, service, request, outer, parent), receive, send).served(wrapped, scope)
 
 
 class _Http:

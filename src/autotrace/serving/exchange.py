@@ -20,7 +20,10 @@ from ..recording.held import Description, Held
 from ..recording.labels import Labels
 from ..recording.messages import RequestValues, ResponseValues
 from ..recording.recorder import Recorder
-from .service import TRACE_HEADER, Answered, Asked, Reader, Service
+from .answer_reader import AnswerReader
+from .answers import Answered
+from .questions import Asked
+from .service import TRACE_HEADER, Service
 
 #: Bytes of a request's body that are read for what it asks.
 BODY_LIMIT = 1_000_000
@@ -33,7 +36,7 @@ _ONE_OF_MANY = re.compile(
 _propagator = TraceContextTextMapPropagator()
 
 
-class Arrival:
+class Request:
     """A request as it comes in.
 
     Args:
@@ -77,26 +80,26 @@ class Exchange:
     Args:
         recorder: Records the root span.
         service: The settings that concern requests.
-        arrival: The request.
+        request: The request.
         outer: The context in which it arrives.
         remote: The value of its `traceparent`, where it has one.
     """
 
     __slots__ = (
-        *("_arrival", "_body", "_is_read", "_left", "_reader", "_recorder", "_request_id", "_service", "_status"),
+        *("_request", "_body", "_is_read", "_left", "_reader", "_recorder", "_request_id", "_service", "_status"),
         "held",
     )
 
     def __init__(
-        self, recorder: Recorder, service: Service, arrival: Arrival, outer: Context, remote: SpanContext | None = None
+        self, recorder: Recorder, service: Service, request: Request, outer: Context, remote: SpanContext | None = None
     ) -> None:
         self._recorder = recorder
         self._service = service
-        self._arrival = arrival
+        self._request = request
         self._body: list[bytes] = []
         self._left = BODY_LIMIT
         self._is_read: bool | None = None
-        self._reader: Reader | None = None
+        self._reader: AnswerReader | None = None
         self._status = 0
         self._request_id: str | None = None
         self.held = Held(recorder, outer, self._describe, kind=SpanKind.SERVER, remote=remote, recorded=self._recorded)
@@ -104,7 +107,7 @@ class Exchange:
     def reads_body(self) -> bool:
         """Whether the request's body may ask something, by its type."""
         if self._is_read is None:
-            content_type = self._arrival.headers().get("content-type") or "application/json"
+            content_type = self._request.headers().get("content-type") or "application/json"
             self._is_read = any(kind in content_type.lower() for kind in _READ)
         return self._is_read
 
@@ -126,9 +129,9 @@ class Exchange:
             headers: By their names in lower case.
         """
         self._status = status
-        content_type = headers.get("content-type", "").lower()
         if self._recorder.policy.keeps_content:
-            self._reader = self._service.reader(content_type, headers.get("content-encoding", "").lower())
+            content_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
+            self._reader = self._service.reader(max(status, 200), content_type, encoding)
         if not self._service.tells_trace or TRACE_HEADER in headers:
             return []
         # An answer whose length is known is there already; what is yet to be made may lead to anything.
@@ -137,7 +140,7 @@ class Exchange:
         if not trace_id:
             return []
         found = [(TRACE_HEADER, f"{trace_id:032x}")]
-        origin = self._arrival.headers().get("origin")
+        origin = self._request.headers().get("origin")
         if origin and self._service.origins(origin):
             found.append(("access-control-expose-headers", TRACE_HEADER))
         return found
@@ -172,17 +175,17 @@ class Exchange:
             self.held.finish(self._values, error=error)
 
     def _describe(self) -> Description:
-        arrival = self._arrival
-        self._service.served_by(arrival.server())
+        request = self._request
+        self._service.served_by(request.server())
         asked = self._question()
         self._request_id = asked.request_id
         attributes: dict[str, Any] = {
-            "http.request.method": arrival.method,
-            "url.path": arrival.path,
-            "http.route": arrival.route(),
+            "http.request.method": request.method,
+            "url.path": request.path,
+            "http.route": request.route(),
             semconv.REQUEST_ID: asked.request_id,
         }
-        values: RequestValues = {"name": arrival.name(), "attributes": attributes}
+        values: RequestValues = {"name": request.name(), "attributes": attributes}
         if asked.messages:
             values["input"] = asked.messages
         elif asked.input is not None:
@@ -190,11 +193,10 @@ class Exchange:
         return Description(values, Labels(asked.session, asked.user))
 
     def _question(self) -> Asked:
-        arrival = self._arrival
-        headers = arrival.headers()
+        request = self._request
+        headers = request.headers()
         with guard("serving: what a request asks"):
-            content_type = headers.get("content-type", "")
-            return self._service.asked(arrival.method, content_type, arrival.query, b"".join(self._body), headers)
+            return self._service.asked(request.method, request.query, b"".join(self._body), headers)
         return Asked()
 
     def _recorded(self, trace_id: str) -> None:
@@ -210,7 +212,7 @@ class Exchange:
         answered = Answered()
         if self._reader is not None:
             with guard("serving: what a response answers"):
-                answered = self._reader.answered(self._status)
+                answered = self._reader.answered()
         if self._status >= 500:
             values["error"] = str(self._status), answered.error or ""
         elif answered.messages:

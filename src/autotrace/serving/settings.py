@@ -8,10 +8,14 @@ from typing import Any
 
 from ..config import Config
 from ..recording.feedback import Feedback, feedback_of, trace_named
+from .answer_reader import AnswerReader
 from .feedback_endpoint import FeedbackEndpoint
+from .fields import Fields
 from .hosts import own_hosts
+from .identity import Names, databricks_request_id, identity_of
+from .questions import Asked, read_request
 from .request_ids import RequestIds
-from .service import Asked, Service
+from .service import Service
 
 #: Where a served application takes feedback.
 FEEDBACK_PATH = "/autotrace/feedback"
@@ -28,6 +32,8 @@ def service_of(
         served_by: Told of the server that has handed a request over.
         flush: Delivers what has been recorded.
     """
+    fields = Fields(config.input_fields, config.output_fields, config.session_fields, config.user_fields)
+    names = Names(config.session_headers, config.user_headers, config.request_id_headers)
     requests = RequestIds(config.home / "journal")
     origins = frozenset(config.feedback_origins)
     endpoint = None
@@ -36,8 +42,8 @@ def service_of(
             FEEDBACK_PATH, partial(_logged, log), requests.find, config.feedback_origins, config.feedback_rate
         )
     return Service(
-        asked=_asked,
-        reader=lambda *_: None,
+        asked=partial(_asked, fields, names),
+        reader=partial(AnswerReader, fields=fields),
         endpoint=endpoint,
         tells_trace=config.trace_header,
         origins=lambda origin: "*" in origins or origin.lower() in origins,
@@ -55,8 +61,12 @@ def _logged(log: Callable[[Feedback], None], value: Any, *, trace_id: str, **mor
     return given.id
 
 
-def _asked(method: str, content_type: str, query: bytes, body: bytes, headers: Mapping[str, str]) -> Asked:
-    import json
-
-    value: Any = json.loads(body) if body else None
-    return Asked(value, None, headers.get("x-session-id"), headers.get("x-user-id"), headers.get("x-request-id"))
+def _asked(fields: Fields, names: Names, method: str, query: bytes, body: bytes, headers: Mapping[str, str]) -> Asked:
+    """What a request asks; whose it is, its headers say rather than its body."""
+    asked = read_request(method, headers.get("content-type"), query, body, fields)
+    said = identity_of(headers, names)
+    return asked._replace(
+        session=said.session or asked.session,
+        user=said.user or asked.user,
+        request_id=databricks_request_id() or said.request_id or asked.request_id,
+    )

@@ -18,7 +18,8 @@ from ..recording.current import Entered, current_context, enter, leave
 from ..recording.guard import guard
 from ..recording.held import held_in
 from ..recording.recorder import Recorder
-from .exchange import Arrival, Exchange
+from .answer_reader import FRAMES
+from .exchange import Exchange, Request
 from .service import Service
 
 Message = MutableMapping[str, Any]
@@ -27,8 +28,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 #: Turns that may wait for something to happen in them; the oldest go first.
 MAX_OPEN = 100
-#: How a frame's text is read: as one line of JSON, or as it is.
-_JSON, _TEXT = {"content-type": "application/x-ndjson"}, {"content-type": "text/plain"}
+#: How an answer in frames is read.
+_FRAMES = {"content-type": FRAMES}
 
 
 class _Turn:
@@ -43,11 +44,10 @@ class _Turn:
 
     def sent(self, frame: bytes, now: int) -> None:
         """A frame was sent."""
-        is_json = frame[:1] in (b"{", b"[")
         if not self.has_begun:
             self.has_begun = True
-            self.exchange.begins(0, _JSON if is_json else _TEXT)
-        self.exchange.answered(frame + b"\n" if is_json else frame)
+            self.exchange.begins(101, _FRAMES)
+        self.exchange.answered(frame)
         self.last_sent = now
 
     def end(self, outcome: str | None = None, error: BaseException | None = None) -> None:
@@ -61,7 +61,7 @@ class Connection:
     Args:
         recorder: Records the turns' spans.
         service: The settings that concern requests.
-        arrival: The request that opened it.
+        request: The request that opened it.
         outer: The context in which that arrived.
         remote: The span of the caller, where it named one.
         receive: The server's.
@@ -72,7 +72,7 @@ class Connection:
         self,
         recorder: Recorder,
         service: Service,
-        arrival: Arrival,
+        request: Request,
         outer: Context,
         remote: SpanContext | None,
         receive: Receive,
@@ -80,7 +80,7 @@ class Connection:
     ) -> None:
         self._recorder = recorder
         self._service = service
-        self._arrival = arrival
+        self._request = request
         self._outer = outer
         self._remote = remote
         self._receive = receive
@@ -125,7 +125,7 @@ class Connection:
         return self._send(message)
 
     def _turn(self) -> _Turn:
-        return _Turn(Exchange(self._recorder, self._service, self._arrival, self._outer, self._remote))
+        return _Turn(Exchange(self._recorder, self._service, self._request, self._outer, self._remote))
 
     def _begin(self, message: Message) -> None:
         turn = self._turn()

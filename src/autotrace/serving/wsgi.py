@@ -15,7 +15,7 @@ from ..recording.guard import guard
 from ..recording.held import held_in
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
-from .exchange import BODY_LIMIT, Arrival, Exchange, remote_span
+from .exchange import BODY_LIMIT, Exchange, Request, remote_span
 from .feedback_endpoint import FeedbackEndpoint
 from .service import Service
 
@@ -73,7 +73,7 @@ class WsgiFunction:
             return _answer(service.endpoint, environ, start_response)
         if is_suppressed(outer, self._recorder.name, self._recorder.is_shared):
             return None
-        arrival = Arrival(
+        request = Request(
             environ["REQUEST_METHOD"],
             f"{environ.get('SCRIPT_NAME', '')}{path}",
             environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
@@ -83,7 +83,7 @@ class WsgiFunction:
         )
         traceparent = environ.get("HTTP_TRACEPARENT")
         parent = remote_span(traceparent, environ.get("HTTP_TRACESTATE")) if traceparent else None
-        return _Http(Exchange(self._recorder, service, arrival, outer, parent), environ, start_response)
+        return _Http(Exchange(self._recorder, service, request, outer, parent), environ, start_response)
 
 
 class _Http:

@@ -33,6 +33,8 @@ _TEXTS = (
     "session",
     "user",
     "environment",
+    "service",
+    "release",
 )
 _TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
 _JSON = ("attributes", "events", "links", "resource", "feedback", "updates")

@@ -12,6 +12,7 @@ from .feedback import COLUMNS as FEEDBACK
 from .feedback import Feedback, Said, body_of
 from .journalled import COLUMNS as JOURNALLED
 from .journalled import Entry, Group, grouped, span_entry
+from .selection import ALL, Selection
 from .shipped import digest
 from .spans import COLUMNS, Payload, Span
 from .traces import PayloadOf, TraceSummary, summarise
@@ -21,15 +22,6 @@ from .view import View
 _PAGE = 500
 _IN_ORDER = "SELECT start_ns, trace_id FROM spans WHERE (start_ns, trace_id) > (?, ?) ORDER BY 1, 2 LIMIT ?"
 _ENTRIES = f"SELECT {JOURNALLED}, content FROM spans LEFT JOIN payloads USING (id) WHERE trace_id = ? ORDER BY id"  # noqa: S608
-_SPANS_OF_SESSION = "SELECT trace_id FROM spans WHERE session = ?"
-#: What was said of a trace last counts.
-_OF_SESSION = f"""
-    {_SPANS_OF_SESSION} AND trace_id NOT IN (SELECT trace_id FROM updates WHERE session IS NOT NULL)
-    UNION SELECT trace_id FROM updates AS said WHERE session = ? AND NOT EXISTS (
-        SELECT 1 FROM updates AS later WHERE later.trace_id = said.trace_id AND later.session IS NOT NULL
-        AND later.time_ns > said.time_ns
-    )
-"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +48,21 @@ class Reader(View):
     def traces(
         self,
         limit: int = 20,
-        since_ns: int | None = None,
-        errors: bool = False,
-        session: str | None = None,
+        chosen: Selection = ALL,
         search: str | None = None,
     ) -> list[TraceSummary]:
         """The newest traces, newest first.
 
         Args:
             limit: At most so many.
-            since_ns: Only those that began at this time (ns since 1970) or later.
-            errors: Only those with a span that failed.
-            session: Only those of this session.
+            chosen: Which ones.
             search: Only those that all these words occur in, as in `search`.
 
         Raises:
             StoreError: `search` is given, and this SQLite has no full-text search.
         """
         with self._snapshot():
-            if search is None:
-                found = self._newest(limit, since_ns, errors, session)
-            else:
-                found = self._found(search, limit, since_ns, errors, session)
+            found = self._newest(limit, chosen) if search is None else self._found(search, limit, chosen)
             return [self._summary(trace_id, self._spans(trace_id), self._payload) for trace_id in found]
 
     def search(self, text: str, limit: int = 20) -> list[str]:
@@ -91,24 +76,25 @@ class Reader(View):
             StoreError: This SQLite has no full-text search.
         """
         with self._snapshot():
-            return self._found(text, limit, None, False, None)
+            return self._found(text, limit, ALL)
 
     def feedback(self, trace_id: str) -> list[Feedback]:
         """Feedback on a trace and its spans, earliest first."""
         with self._snapshot():
             return self._feedback(trace_id)
 
-    def trace_ids(self, since_ns: int | None = None) -> Iterator[str]:
-        """Ids of all traces that began then (ns since 1970) or later, by the start of their first span.
+    def trace_ids(self, chosen: Selection = ALL) -> Iterator[str]:
+        """Ids of all traces that are chosen, by the start of their first span.
 
         Read a few at a time: what is written meanwhile may be among them.
         """
-        place: tuple[Any, ...] = (-(2**63) if since_ns is None else since_ns, "")
+        place: tuple[Any, ...] = (-(2**63) if chosen.since_ns is None else chosen.since_ns, "")
         while True:
             with self._snapshot():
                 rows = list(self._rows(_IN_ORDER, (*place, _PAGE)))
-                found = [trace_id for start, trace_id in rows if start == self._first_start(trace_id)]
-            yield from dict.fromkeys(found)
+                begun = dict.fromkeys(trace_id for start, trace_id in rows if start == self._first_start(trace_id))
+                found = [trace_id for trace_id in begun if self._fits(trace_id, chosen)]
+            yield from found
             if len(rows) < _PAGE:
                 return
             place = rows[-1]
@@ -191,7 +177,7 @@ class Reader(View):
     def _first_start(self, trace_id: str) -> int:
         return int(next(self._rows("SELECT min(start_ns) FROM spans WHERE trace_id = ?", (trace_id,)))[0])
 
-    def _found(self, text: str, limit: int, since_ns: int | None, errors: bool, session: str | None) -> list[str]:
+    def _found(self, text: str, limit: int, chosen: Selection) -> list[str]:
         """Ids of the traces stored last that speak of these words, newest first."""
         if not self._has_said:
             if not self._empty:
@@ -203,7 +189,7 @@ class Reader(View):
             if row is None or row[0] in best:
                 continue
             began = self._began(row[0])
-            if (since_ns is None or began >= since_ns) and self._fits(row[0], errors, session):
+            if (chosen.since_ns is None or began >= chosen.since_ns) and self._fits(row[0], chosen):
                 best[row[0]] = began
                 if len(best) == limit:
                     break
@@ -212,12 +198,12 @@ class Reader(View):
             self.notes.append(f"{left} spans cannot be found by their words yet: run autotrace prune")
         return sorted(best, key=lambda trace_id: (best[trace_id], trace_id), reverse=True)
 
-    def _fits(self, trace_id: str, errors: bool, session: str | None) -> bool:
-        if not errors and session is None:
-            return True
-        return any(True for _ in self._backwards(None, errors, session, trace_id))
+    def _fits(self, trace_id: str, chosen: Selection) -> bool:
+        """Whether all but the time fits."""
+        other = chosen.without_time()
+        return other == ALL or any(True for _ in self._backwards(other, trace_id))
 
-    def _newest(self, limit: int, since_ns: int | None, errors: bool, session: str | None) -> list[str]:
+    def _newest(self, limit: int, chosen: Selection) -> list[str]:
         """Ids of the newest traces that fit.
 
         Walks spans from the newest start backwards. A trace begins where its leading span does, which may be
@@ -225,38 +211,24 @@ class Reader(View):
         """
         best: list[tuple[int, str]] = []
         seen: set[str] = set()
-        for trace_id, start_ns in self._backwards(since_ns, errors, session):
+        for trace_id, start_ns in self._backwards(chosen):
             if len(best) == limit and best[0][0] >= start_ns:
                 break
             if trace_id in seen:
                 continue
             seen.add(trace_id)
             began = self._began(trace_id)
-            if since_ns is not None and began < since_ns:
+            if chosen.since_ns is not None and began < chosen.since_ns:
                 continue
             heapq.heappush(best, (began, trace_id))
             if len(best) > limit:
                 heapq.heappop(best)
         return [trace_id for _, trace_id in sorted(best, reverse=True)]
 
-    def _backwards(
-        self, since_ns: int | None, errors: bool, session: str | None, trace_id: str | None = None
-    ) -> Iterator[tuple[str, int]]:
-        """Trace id and start of all spans of the traces that fit, latest start first."""
-        conditions, values = ["1"], list[Any]()
-        if trace_id is not None:
-            conditions.append("trace_id = ?")
-            values.append(trace_id)
-        if since_ns is not None:
-            conditions.append("start_ns >= ?")
-            values.append(since_ns)
-        if session is not None:
-            conditions.append(f"trace_id IN ({_OF_SESSION if self._has_said else _SPANS_OF_SESSION})")
-            values += [session] * (2 if self._has_said else 1)
-        if errors:
-            conditions.append("trace_id IN (SELECT trace_id FROM spans WHERE status = 'error')")
-        query = f"SELECT trace_id, start_ns FROM spans WHERE {' AND '.join(conditions)} ORDER BY start_ns DESC"  # noqa: S608
-        yield from self._rows(query, values)
+    def _backwards(self, chosen: Selection, trace_id: str | None = None) -> Iterator[tuple[str, int]]:
+        """Trace id and start of the spans by which their traces are chosen, latest start first."""
+        where, values = chosen.where(self._has_said, trace_id)
+        yield from self._rows(f"SELECT trace_id, start_ns FROM spans WHERE {where} ORDER BY start_ns DESC", values)  # noqa: S608
 
     def _began(self, trace_id: str) -> int:
         """When the trace's leading span started, in ns since 1970."""

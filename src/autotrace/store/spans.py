@@ -15,7 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 COLUMNS = (
     "id, trace_id, span_id, parent_id, root, name, operation, status, start_ns, end_ns, provider, model, "
     "framework, error_type, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, "
-    "reasoning_tokens, ttft_ns, session, user, environment"
+    "reasoning_tokens, ttft_ns, session, user, environment, service, release"
 )
 
 
@@ -93,6 +93,8 @@ class Span:
     session: str | None
     user: str | None
     environment: str | None
+    service: str | None
+    release: str | None
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> Span:

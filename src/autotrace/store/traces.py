@@ -41,6 +41,8 @@ class TraceSummary:
     session: str | None
     user: str | None
     environment: str | None
+    service: str | None
+    release: str | None
     tags: dict[str, Any]
     feedback: tuple[Feedback, ...]
     request: str | None
@@ -91,6 +93,8 @@ def summarise(
         session=_first((said.session, *(span.session for span in (root, *spans)))),
         user=_first((said.user, *(span.user for span in (root, *spans)))),
         environment=_first(span.environment for span in (root, *spans)),
+        service=_first(span.service for span in (root, *spans)),
+        release=_first(span.release for span in (root, *spans)),
         tags={**_tags(payload), **(said.tags or {})},
         feedback=tuple(feedback),
         request=_request(root, spans, payload_of),

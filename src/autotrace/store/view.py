@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -116,7 +116,7 @@ class View:
                 if self._connection.in_transaction:
                     self._connection.execute("COMMIT")
 
-    def _rows(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, query: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         if self._empty:
             return
         with closing(self._connection.execute(query, values)) as cursor:
