@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind
 
-from .encoding import readable
+from . import semconv
 from .guard import guard
 from .labels import EMPTY, LABELS, TRACE, Labels, TraceState
 from .messages import RequestValues, ResponseValues
@@ -47,7 +47,8 @@ class Held:
     Args:
         recorder: Records it.
         outer: The context in which the work begins.
-        describe: Says what the work is; called once, when it is recorded.
+        describe: Says what the work is; called once, when it is recorded. A subclass may say it itself (`describe`), as
+            it may say what the work came to (`conclude`).
         kind: SERVER for a request, CONSUMER for a task.
         labels: Whose it is, as far as is known.
         remote: The span of another process that this work belongs to.
@@ -56,19 +57,19 @@ class Held:
 
     Attributes:
         started: When the work began, in ns since 1970.
-        context: What the work is to run in.
+        state: The trace, as far as it runs in this work.
     """
 
     __slots__ = (
-        *("_describe", "_ending", "_kind", "_links", "_lock", "_operation", "_outer", "_recorded", "_recorder"),
-        *("_remote", "_state", "_trace_id", "context", "started"),
+        *("_describe", "_ending", "_kind", "_labels", "_links", "_lock", "_operation", "_outer", "_recorded"),
+        *("_recorder", "_remote", "_trace_id", "started", "state"),
     )
 
     def __init__(
         self,
         recorder: Recorder,
         outer: Context,
-        describe: Callable[[], Description],
+        describe: Callable[[], Description] | None = None,
         *,
         kind: SpanKind = SpanKind.INTERNAL,
         labels: Labels = EMPTY,
@@ -89,14 +90,36 @@ class Held:
         self._trace_id = 0
         self._lock = threading.RLock()
         around = outer.get(TRACE)
-        if isinstance(around, TraceState) and remote is None:  # within a trace already
-            self._state = around
-            near = outer.get(LABELS)
-            known = labels.over(near if isinstance(near, Labels) else EMPTY)
-            self.context = Context({**outer, HELD: self, LABELS: known})
-        else:
-            self._state = TraceState(INVALID_SPAN, labels)
-            self.context = Context({**outer, HELD: self, TRACE: self._state})
+        is_within = isinstance(around, TraceState) and remote is None  # a trace that there is already
+        self.state = around if isinstance(around, TraceState) and is_within else TraceState(INVALID_SPAN, labels)
+        self._labels = labels if is_within else EMPTY
+
+    @property
+    def context(self) -> Context:
+        """What the work is to run in. Made when it is asked for: kept here it would keep this."""
+        context = {**self._outer, HELD: self, TRACE: self.state}
+        if self._labels is not EMPTY:
+            near = self._outer.get(LABELS)
+            context[LABELS] = self._labels.over(near if isinstance(near, Labels) else EMPTY)
+        return Context(context)
+
+    def part(self) -> Held:
+        """The part of this work that is at hand: this itself, unless a subclass divides it."""
+        return self
+
+    def describe(self) -> Description:
+        """What the work is."""
+        return Description({}) if self._describe is None else self._describe()
+
+    def noted(self, trace_id: str) -> None:
+        """The root is recorded, in the trace of this id."""
+        if self._recorded is not None:
+            self._recorded(trace_id)
+
+    def conclude(self) -> ResponseValues:
+        """What the work came to, once it is over."""
+        ending = self._ending
+        return {} if ending is None or ending.values is None else ending.values()
 
     @property
     def is_recorded(self) -> bool:
@@ -140,10 +163,16 @@ class Held:
             return Context({**context, SPAN_KEY: operation.span, OWN_SPAN: operation.span})
         return Context({**context, OWN_SPAN: operation.span, ASIDE: holder})
 
-    def rename(self, name: str) -> None:
-        """What the work is called is known better by now; its root must not have ended."""
-        if self._operation is not None:
-            self._operation.span.update_name(name if name.isascii() else readable(name))
+    def restate(self) -> None:
+        """More is known of the work than when it was recorded; its root must not have ended."""
+        operation = self._operation
+        if operation is None:
+            return
+        with guard(f"{self._recorder.name}: request values"):
+            values, labels = self.describe()
+            self._recorder.add(operation, values)
+            operation.span.update_name(semconv.span_name(operation.kind, values))
+            self.state.update(self.state.labels.over(labels), None)
 
     def finish(
         self,
@@ -177,27 +206,26 @@ class Held:
                 return self._operation
         if is_late:  # a thread that outlives the work that began it
             self._end(self._operation)
-        if self._recorded is not None:
-            with guard(f"{self._recorder.name}: recorded"):
-                self._recorded(f"{self._operation.span.get_span_context().trace_id:032x}")
+        with guard(f"{self._recorder.name}: recorded"):
+            self.noted(f"{self._operation.span.get_span_context().trace_id:032x}")
         return self._operation
 
     def _recorded_root(self, context: Context) -> Operation:
         values: RequestValues = {}
         labels = EMPTY
         with guard(f"{self._recorder.name}: request values"):
-            values, labels = self._describe()
+            values, labels = self.describe()
         near = context.get(LABELS)
         if isinstance(near, Labels):  # the trace begins in a stretch of which the program has said whose it is
             labels = near.over(labels)
-        self._state.labels = self._state.labels.over(labels)
+        self.state.labels = self.state.labels.over(labels)
         operation = self._recorder.start(
             "", values, parent=self._parent(context), started=self.started, kind=self._kind, trace_id=self._trace_id
         )
         assert isinstance(operation, Operation)
         for link in self._links:
             operation.span.add_link(link)
-        self._state.begin(operation.span)
+        self.state.begin(operation.span)
         return operation
 
     def _parent(self, context: Context) -> Context:
@@ -206,7 +234,7 @@ class Held:
         around = outer.get(HELD)
         if isinstance(around, Held):
             outer = around.within(outer)
-        found: dict[str, object] = {**outer, TRACE: self._state}
+        found: dict[str, object] = {**outer, TRACE: self.state}
         found.pop(HELD, None)  # the root itself is not looked for there
         holder = context.get(SPAN_KEY)
         if self._remote is not None:
@@ -222,7 +250,7 @@ class Held:
         assert ending is not None
         values: ResponseValues = {}
         with guard(f"{self._recorder.name}: response values"):
-            values = ending.values() if ending.values is not None else {}
+            values = self.conclude()
         operation.end_time = ending.end_time
         if ending.error is not None:
             operation.fail(ending.error, values)
