@@ -207,11 +207,14 @@ class Connection:
     def _end(self, error: BaseException | None) -> None:
         """The connection is over, and with it what is open."""
         has_left = error is not None and is_disconnect(error)
+        at_hand = self._whole.received()  # not so, had the application asked for the next message
         for turn in (*self._open, self._whole):
             if not has_left:
                 turn.end(None, error)
+            elif turn is at_hand or not (turn is self._whole or turn.has_begun):
+                turn.end("disconnected")
             else:
-                turn.end(None if turn is self._whole or turn.has_begun else "disconnected")
+                turn.end()
         self._open.clear()
         _received.set(None)
 
