@@ -23,9 +23,9 @@ from .health import SUFFIX as HEALTH
 from .journal import Journal
 from .limits import Limits
 from .outlets import Outlet
-from .platform import detect
+from .platform import ENVIRONMENT, PLATFORM, detect
 from .queue import queues
-from .resource import ENVIRONMENT, PLATFORM, environment_of, resource_of
+from .resource import environment_of, resource_of
 from .sink import JournalSink
 
 if TYPE_CHECKING:

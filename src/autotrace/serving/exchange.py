@@ -20,9 +20,7 @@ from ..recording.held import Description, Held, held_in
 from ..recording.labels import Labels
 from ..recording.messages import RequestValues, ResponseValues
 from ..recording.recorder import Recorder
-from .answer_reader import AnswerReader
-from .answers import Answered
-from .questions import Asked
+from .reading import Answered, AnswerReader, Asked
 from .service import TRACE_HEADER, Service
 
 #: Bytes of a request's body that are read for what it asks.

@@ -21,8 +21,8 @@ from ..recording.guard import guard
 from ..recording.held import Held
 from ..recording.labels import TraceState
 from ..recording.recorder import Recorder
-from .answer_reader import FRAMES
 from .exchange import Exchange, Request, is_disconnect
+from .reading import FRAMES
 from .service import Service
 
 Message = MutableMapping[str, Any]
