@@ -90,18 +90,17 @@ class Held:
         self._trace_id = 0
         self._lock = threading.RLock()
         around = outer.get(TRACE)
-        is_within = isinstance(around, TraceState) and remote is None  # a trace that there is already
-        self.state = around if isinstance(around, TraceState) and is_within else TraceState(INVALID_SPAN, labels)
-        self._labels = labels if is_within else EMPTY
+        if isinstance(around, TraceState) and remote is None:  # a trace that there is already
+            self.state = around
+            self._labels: Labels | None = labels
+        else:
+            self.state = TraceState(INVALID_SPAN, labels)
+            self._labels = None
 
     @property
     def context(self) -> Context:
         """What the work is to run in. Made when it is asked for: kept here it would keep this."""
-        context = {**self._outer, HELD: self, TRACE: self.state}
-        if self._labels is not EMPTY:
-            near = self._outer.get(LABELS)
-            context[LABELS] = self._labels.over(near if isinstance(near, Labels) else EMPTY)
-        return Context(context)
+        return Context({**self._outer, HELD: self, TRACE: self.state})
 
     def part(self) -> Held:
         """The part of this work that is at hand: this itself, unless a subclass divides it."""
@@ -148,6 +147,10 @@ class Held:
                     self._trace_id = holder.trace_id if holder.is_valid else new_ids().getrandbits(128) or 1
             return self._trace_id
 
+    def is_nearest(self, context: Context) -> bool:
+        """Whether nothing of ours is between this and `context`."""
+        return context.get(OWN_SPAN) is self._outer.get(OWN_SPAN)
+
     def within(self, context: Context) -> Context:
         """A context of this work's, with the root as the parent of what is about to begin in it.
 
@@ -155,13 +158,15 @@ class Held:
         beneath ours.
         """
         operation = self._operation or self._begin(context)
-        own = self._outer.get(OWN_SPAN)
-        if context.get(OWN_SPAN) is not own:  # something of ours in between
+        if not self.is_nearest(context):
             return context
         holder = context.get(SPAN_KEY)
+        inner = {**context, OWN_SPAN: operation.span}
+        if self._labels is not None:
+            inner[LABELS] = self._near(context, self._labels)
         if holder is self._outer.get(SPAN_KEY):
-            return Context({**context, SPAN_KEY: operation.span, OWN_SPAN: operation.span})
-        return Context({**context, OWN_SPAN: operation.span, ASIDE: holder})
+            return Context({**inner, SPAN_KEY: operation.span})
+        return Context({**inner, ASIDE: holder})
 
     def restate(self) -> None:
         """More is known of the work than when it was recorded; its root must not have ended."""
@@ -172,7 +177,11 @@ class Held:
             values, labels = self.describe()
             self._recorder.add(operation, values)
             operation.span.update_name(semconv.span_name(operation.kind, values))
-            self.state.update(self.state.labels.over(labels), None)
+            if self._labels is None:
+                self.state.update(self.state.labels.over(labels), None)
+            else:
+                self._labels = self._labels.over(labels)
+                operation.span.set_attributes(self._labels.attributes())
 
     def finish(
         self,
@@ -215,12 +224,18 @@ class Held:
         labels = EMPTY
         with guard(f"{self._recorder.name}: request values"):
             values, labels = self.describe()
-        near = context.get(LABELS)
-        if isinstance(near, Labels):  # the trace begins in a stretch of which the program has said whose it is
-            labels = near.over(labels)
-        self.state.labels = self.state.labels.over(labels)
+        labels = self._near(context, labels)  # it begins in a stretch of which the program has said whose it is
+        if self._labels is None:
+            self.state.labels = self.state.labels.over(labels)
+        else:  # the trace is another's
+            self._labels = labels = self._labels.over(labels)
         operation = self._recorder.start(
-            "", values, parent=self._parent(context), started=self.started, kind=self._kind, trace_id=self._trace_id
+            "",
+            values,
+            parent=self._parent(context, labels),
+            started=self.started,
+            kind=self._kind,
+            trace_id=self._trace_id,
         )
         assert isinstance(operation, Operation)
         for link in self._links:
@@ -228,13 +243,18 @@ class Held:
         self.state.begin(operation.span)
         return operation
 
-    def _parent(self, context: Context) -> Context:
+    @staticmethod
+    def _near(context: Context, labels: Labels) -> Labels:
+        near = context.get(LABELS)
+        return near.over(labels) if isinstance(near, Labels) else labels
+
+    def _parent(self, context: Context, labels: Labels) -> Context:
         """What the root lies in: the sender, other work around this, or a span that the program has made of it."""
         outer = self._outer
         around = outer.get(HELD)
         if isinstance(around, Held):
             outer = around.within(outer)
-        found: dict[str, object] = {**outer, TRACE: self.state}
+        found: dict[str, object] = {**outer, TRACE: self.state, LABELS: labels}
         found.pop(HELD, None)  # the root itself is not looked for there
         holder = context.get(SPAN_KEY)
         if self._remote is not None:
@@ -272,6 +292,6 @@ def held_in(context: Context) -> Held | None:
 def trace_id_in(context: Context) -> int:
     """The id of the trace that `context` belongs to, recorded or about to be; 0 where there is none."""
     holder, held = context.get(SPAN_KEY), context.get(HELD)
-    if type(holder) is not RecordedSpan and isinstance(held, Held) and held.trace_id:
-        return held.trace_id
+    if isinstance(held, Held) and (type(holder) is not RecordedSpan or held.is_nearest(context)):
+        return held.trace_id or _trace_of(holder)
     return _trace_of(holder)
