@@ -227,6 +227,7 @@ class Held:
         labels = self._near(context, labels)  # it begins in a stretch of which the program has said whose it is
         if self._labels is None:
             self.state.labels = self.state.labels.over(labels)
+            labels = self._near(context, EMPTY)
         else:  # the trace is another's
             self._labels = labels = self._labels.over(labels)
         operation = self._recorder.start(
