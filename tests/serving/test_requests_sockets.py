@@ -380,7 +380,7 @@ def test_a_connection_that_is_cancelled(web: ModuleType, traced: Spans) -> None:
             await asyncio.wait_for(SocketServer("a").serve(web.Asgi(app), {**scope("/ws"), "type": "websocket"}), 0.01)
 
     asyncio.run(main())
-    assert traced.outline() == "POST /ws (cancelled)\n  think"
+    assert traced.outline() == "WEBSOCKET /ws (cancelled)\n  think"
 
 
 def test_frames_of_bytes(web: ModuleType, traced: Spans) -> None:
@@ -399,7 +399,7 @@ def test_frames_of_bytes(web: ModuleType, traced: Spans) -> None:
     asyncio.run(server.serve(web.Asgi(app), {**scope("/ws"), "type": "websocket"}))
     assert [message["bytes"] for message in server.sent[1:]] == frames
     assert traced.all()[0]["input.value"] == "why?"
-    assert traced.outline() == "POST /ws\n  think\nPOST /ws\n  think"
+    assert traced.outline() == "WEBSOCKET /ws\n  think\nWEBSOCKET /ws\n  think"
 
 
 def test_messages_as_they_are(web: ModuleType, traced: Spans) -> None:

@@ -78,7 +78,7 @@ class AsgiFunction:
             return None
         headers = _Headers(scope)
         request = Request(
-            scope.get("method", "WEBSOCKET"),
+            scope["method"] if kind == "http" else "WEBSOCKET",
             path,
             scope.get("query_string", b""),
             headers,

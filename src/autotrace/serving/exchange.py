@@ -133,10 +133,12 @@ class Exchange(Held):
         if self._recorder.policy.keeps_content:
             content_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
             self._reader = self._service.reader(max(status, 200), content_type, encoding)
-        if not self._service.tells_trace or TRACE_HEADER in headers:
-            return []
         # An answer whose length is known is there already; what is yet to be made may lead to anything.
         is_open = "content-length" not in headers and status >= 200 and status not in (204, 304)
+        if is_open:  # what makes it may know of no route
+            self._finds_route()
+        if not self._service.tells_trace or TRACE_HEADER in headers:
+            return []
         trace_id = self.trace_id if self.is_recorded or is_open else 0
         if not trace_id:
             return []
