@@ -8,12 +8,9 @@ from typing import Any
 
 from ..config import Config
 from ..recording.feedback import Feedback, feedback_of, trace_named
-from .answer_reader import AnswerReader
 from .feedback_endpoint import FeedbackEndpoint
-from .fields import Fields
 from .hosts import own_hosts
-from .identity import Names, databricks_request_id, identity_of
-from .questions import Asked, read_request
+from .reading import AnswerReader, Asked, Fields, Names, databricks_request_id, identity_of, read_request
 from .request_ids import RequestIds
 from .service import Service
 

@@ -18,8 +18,8 @@ from ..recording.current import Entered, current_context, enter, leave
 from ..recording.guard import guard
 from ..recording.held import held_in
 from ..recording.recorder import Recorder
-from .answer_reader import FRAMES
 from .exchange import Exchange, Request
+from .reading import FRAMES
 from .service import Service
 
 Message = MutableMapping[str, Any]
