@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -51,18 +52,15 @@ def test_matrix(
     server = request.getfixturevalue("mlflow_server") if IS_WHOLE else None
     environment |= destinations(server, tmp_path.name)
 
-    running, client = serve(stack, tmp_path, environment)
-    billed = model.billed()
-    try:
+    with serving(stack, tmp_path, environment) as (running, client):
+        billed = model.billed()
         answers = load(client, questions(REQUESTS, stack.paths), PASSING)
         if ending == SIGTERM:
             assert running.terminate(), f"it is not gone in time:\n{running.log[-3000:]}"
-    finally:
-        running.kill()
     drain(tmp_path, environment)
 
     traces = traces_of(tmp_path / "home" / "traces.db")
-    assert_none(not_in_store(answers, traces))
+    assert_none(not_in_store(answers, traces, stack.environment))
     assert (
         sum(trace.summary.input_tokens or 0 for trace in traces),
         sum(trace.summary.output_tokens or 0 for trace in traces),
@@ -87,27 +85,36 @@ def destinations(server: Server | None, experiment: str) -> dict[str, str]:
     }
 
 
-def serve(stack: Stack, folder: Path, environment: Mapping[str, str]) -> tuple[ServingProcess, Client]:
-    """Starts a stack, and waits until it is ready."""
+@contextmanager
+def serving(stack: Stack, folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[ServingProcess, Client]]:
+    """Starts a stack; begins when it is ready, and kills what is left at the end."""
+    environment = {**environment, "CELERY_FOLDER": str(folder / "celery")}
     for app in stack.apps:
         shutil.copy(APPS / app, folder)
     if "{model}" in stack.command:
         save_model(folder, environment)
     port = free_port()
-    is_piped = stack.speaks == "lines"
-    running = ServingProcess(command_of(stack, port, folder), folder, {**environment, **stack.environment}, is_piped)
-    pipes: Any = running.process.stdin, running.process.stdout
-    client: Any = HttpClient(port)
-    if stack.speaks == "responses":
-        client = HttpClient(port, body_for_responses, text_of_response)
-    elif is_piped:
-        client = LinesClient(*pipes)
-    try:
+    with ExitStack() as processes:
+        asked = running = ServingProcess(
+            command_of(stack, port, folder), folder, environment, is_piped=stack.speaks == "lines"
+        )
+        processes.callback(running.kill)
+        if stack.speaks == "tasks":
+            asked = ServingProcess([sys.executable, "sender.py"], folder, environment, is_piped=True)
+            processes.callback(asked.kill)
+        client = client_of(stack, port, asked)
         running.wait(client.is_ready)
-    except BaseException:
-        running.kill()
-        raise
-    return running, client
+        yield running, client
+
+
+def client_of(stack: Stack, port: int, asked: ServingProcess) -> Client:
+    """What asks a stack: at a port, or through the pipes of a process."""
+    if stack.speaks == "responses":
+        return HttpClient(port, body_for_responses, text_of_response)
+    if stack.speaks == "json":
+        return HttpClient(port)
+    pipes: Any = asked.process.stdin, asked.process.stdout
+    return LinesClient(*pipes)
 
 
 def save_model(folder: Path, environment: Mapping[str, str]) -> None:
