@@ -19,6 +19,9 @@ from .load import HttpClient, Question
 from .serving_process import ServingProcess, free_port
 from .test_matrix import APPS, drain
 
+#: What a span says of the request that it belongs to, and of how long something took.
+WHOSE = ("session.id", "user.id", "gen_ai.conversation.id")
+TIMES = ("gen_ai.response.time_to_first_chunk",)
 QUESTION = Question(7, "/ask", in_body=False)
 
 
@@ -61,7 +64,7 @@ def test_same_program(folder: Path, environment: dict[str, str], model: Model) -
 def tree(trace: Trace, span: Span) -> dict[str, Any]:
     """A span and all beneath it, without what differs from run to run: ids and times."""
     payload = trace.payload(span)
-    content = {name: text for name, text in payload.attributes.items() if name not in WHOSE}
+    content = {name: text for name, text in payload.attributes.items() if name not in (*WHOSE, *TIMES)}
     return {
         "name": span.name,
         "operation": span.operation,
@@ -73,7 +76,3 @@ def tree(trace: Trace, span: Span) -> dict[str, Any]:
         "events": [event["name"] for event in payload.events],
         "spans": [tree(trace, child) for child in trace.spans if child.parent_id == span.span_id],
     }
-
-
-#: What a span says of the request that it belongs to.
-WHOSE = ("session.id", "user.id", "gen_ai.conversation.id")
