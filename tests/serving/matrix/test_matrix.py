@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from .conftest import IS_WHOLE, Model
 from .load import Client, HttpClient, LinesClient, body_for_responses, load, questions, text_of_response
 from .serving_process import ServingProcess, free_port
 from .stacks import ENDINGS, SIGTERM, STACKS, Stack, command_of
+from .table import Row, append
 
 REQUESTS, PASSING = (200, 20) if IS_WHOLE else (40, 4)
 APPS = Path(__file__).with_name("apps")
@@ -60,13 +63,29 @@ def test_matrix(
     drain(tmp_path, environment)
 
     traces = traces_of(tmp_path / "home" / "traces.db")
-    assert_none(not_in_store(answers, traces, stack.environment))
+    in_store = not_in_store(answers, traces, stack.environment)
+    in_mlflow = None if server is None else not_in_mlflow(answers, found_in(server, tmp_path.name))
+    note(stack, ending, len(answers), in_store, in_mlflow)
+    assert_none(in_store)
+    assert_none(in_mlflow or [])
     assert (
         sum(trace.summary.input_tokens or 0 for trace in traces),
         sum(trace.summary.output_tokens or 0 for trace in traces),
     ) == tuple(now - before for now, before in zip(model.billed(), billed, strict=True))
-    if server is not None:
-        assert_none(not_in_mlflow(answers, found_in(server, tmp_path.name)))
+
+
+def note(stack: Stack, ending: str, answered: int, in_store: Sequence[str], in_mlflow: Sequence[str] | None) -> None:
+    """Keeps what was found, for the table, where SERVING_MATRIX_ROWS says so."""
+    if rows := os.environ.get("SERVING_MATRIX_ROWS"):
+        known = platform.python_version() if stack.distribution == "python" else version(stack.distribution)
+        stored = answered - len(requests_of(in_store))
+        delivered = None if in_mlflow is None else answered - len(requests_of(in_mlflow))
+        append(Path(rows), Row(stack.title, known, stack.processes, ending, answered, stored, delivered))
+
+
+def requests_of(wrong: Sequence[str]) -> set[str]:
+    """The requests that something is wrong with."""
+    return {line.partition(":")[0] for line in wrong if line.startswith("request-")}
 
 
 def assert_none(wrong: Sequence[str]) -> None:
