@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from autotrace import feedback
 from autotrace.errors import FeedbackError
+from autotrace.recording import feedback
 from autotrace.recording.guard import guard
 from autotrace.serving import verdict
 from autotrace.serving.feedback_endpoint import Answer, FeedbackEndpoint
