@@ -101,9 +101,10 @@ class AnswerReader:
             self._stream.add(data)
             return
         self._rest += data
-        self._limit = max(self._limit, len(self._rest))
         if len(self._rest) >= MOST:
             self._rest, self._is_over = self._rest[:MOST], True
+        elif self._decoder is None:
+            self._limit = MOST - len(self._rest)
 
     def _streamed(self, start: bytes) -> _Stream | None:
         """The stream that this body is, by its beginning; None where it is none."""
