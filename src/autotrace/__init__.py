@@ -6,10 +6,10 @@ nothing heavy, each name is loaded when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ._version import __version__
 
+#: As type checkers know it; `typing` takes milliseconds, and an interpreter's start may import this package.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import read, stainless
     from .activation import autolog, flush
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Sender,
         StreamClass,
         Task,
+        TaskEnd,
         Work,
     )
     from .recording.messages import Document, Message, Part, RequestValues, ResponseValues, ToolCall, Usage
@@ -70,6 +71,7 @@ __all__ = [
     "Span",
     "StreamClass",
     "Task",
+    "TaskEnd",
     "ToolCall",
     "Usage",
     "Work",
@@ -98,7 +100,7 @@ _HOMES = {
     "host.hookspecs": ("hookimpl",),
     "host.instrumentation": (
         *("Amendment", "Application", "Boundary", "Call", "Delegate", "Ended", "Event", "Instrumentation", "Patch"),
-        *("Run", "RunContext", "RunEnd", "RunStart", "Sender", "StreamClass", "Task", "Work"),
+        *("Run", "RunContext", "RunEnd", "RunStart", "Sender", "StreamClass", "Task", "TaskEnd", "Work"),
     ),
     "recording.messages": ("Document", "Message", "Part", "RequestValues", "ResponseValues", "ToolCall", "Usage"),
     "spans": ("Span", "context", "current_trace_id", "span", "suppress", "update_trace"),
@@ -111,7 +113,7 @@ _MODULES = ("read", "stainless")
 
 if not TYPE_CHECKING:  # a checker would take any name for one that exists
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         from importlib import import_module
 
         if name in _MODULES:

@@ -302,14 +302,18 @@ def flush(timeout: float = 5.0) -> bool:
     return _active.flush(timeout)
 
 
-def plugin_statuses() -> list[PluginStatus]:
-    """The plugins installed here, each tried on its framework: what is installed is imported and patched."""
+def plugin_statuses(with_core: bool = False) -> list[PluginStatus]:
+    """The plugins installed here, each tried on its framework: what is installed is imported and patched.
+
+    Args:
+        with_core: Whether to import what the core traces itself, too: applications, workers, clients.
+    """
     from importlib import import_module
 
     from .host import inspection
 
     _active.host.activate()
-    inspection.wake_installed(_active.host, import_module)
+    inspection.wake_installed(_active.host, import_module, with_core)
     return inspection.statuses(_active.host)
 
 

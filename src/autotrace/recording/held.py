@@ -7,15 +7,16 @@ its request as it did without us. Only what we record looks here for its parent.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
+from .encoding import readable
 from .guard import guard
-from .labels import EMPTY, LABELS, TRACE, Labels, TraceState
+from .labels import EMPTY, LABELS, TRACE, Labels, TraceState, in_force
 from .messages import RequestValues, ResponseValues
 from .recorder import Operation, Recorder
 from .tracer import ASIDE, HELD, OWN_SPAN, SPAN_KEY, RecordedSpan, new_ids
@@ -46,12 +47,13 @@ class Held:
     Args:
         recorder: Records it.
         outer: The context in which the work begins.
-        describe: Says what the work is; called once, when it is recorded.
+        describe: Says what the work is; called when it is recorded, and when something is sent before that.
         kind: SERVER for a request, CONSUMER for a task.
         labels: Whose it is, as far as is known.
         remote: The span of another process that this work belongs to.
         links: Spans that led to it, in traces of their own.
         recorded: Called with the trace's id, 32 hexadecimal digits, when the root is recorded.
+        id: What the framework calls it, by which it is known where its end is told of.
 
     Attributes:
         started: When the work began, in ns since 1970.
@@ -60,7 +62,7 @@ class Held:
 
     __slots__ = (
         *("_describe", "_ending", "_kind", "_links", "_lock", "_operation", "_outer", "_recorded", "_recorder"),
-        *("_remote", "_state", "_trace_id", "context", "started"),
+        *("_remote", "_span_id", "_state", "_trace_id", "context", "id", "started"),
     )
 
     def __init__(
@@ -74,7 +76,9 @@ class Held:
         remote: SpanContext | None = None,
         links: Sequence[SpanContext] = (),
         recorded: Callable[[str], None] | None = None,
+        id: Hashable = None,  # noqa: A002
     ) -> None:
+        self.id = id
         self.started = recorder.now()
         self._recorder = recorder
         self._outer = outer
@@ -85,7 +89,7 @@ class Held:
         self._recorded = recorded
         self._operation: Operation | None = None
         self._ending: _Ending | None = None
-        self._trace_id = 0
+        self._trace_id = self._span_id = 0
         self._lock = threading.RLock()
         around = outer.get(TRACE)
         if isinstance(around, TraceState) and remote is None:  # within a trace already
@@ -124,6 +128,30 @@ class Held:
                     self._trace_id = holder.trace_id if holder.is_valid else new_ids().getrandbits(128) or 1
             return self._trace_id
 
+    def reference(self) -> SpanContext | None:
+        """The ids that the root has, or would have; None where only the app's own tracer provider could say.
+
+        For who refers to it without being part of it: that is no reason to record it. Work that is not recorded by now
+        and was sent itself may never be: then its sender's.
+        """
+        with self._lock:
+            if self._operation is not None:
+                return self._operation.span.get_span_context()
+            if self._links:
+                return self._links[0]
+            if self._recorder.is_shared or not self.trace_id:
+                return None
+            self._span_id = self._span_id or new_ids().getrandbits(64) or 1
+            return SpanContext(self.trace_id, self._span_id, False, TraceFlags(TraceFlags.SAMPLED))
+
+    def whose(self, context: Context) -> Labels:
+        """Whose it is, as far as can be said now, in a context of this work's."""
+        known = in_force(context) or EMPTY
+        if self._operation is None:
+            with guard(f"{self._recorder.name}: request values"):
+                return known.over(self._describe().labels)
+        return known
+
     def within(self, context: Context) -> Context:
         """A context of this work's, with the root as the parent of what is about to begin in it.
 
@@ -138,6 +166,11 @@ class Held:
         if holder is self._outer.get(SPAN_KEY):
             return Context({**context, SPAN_KEY: operation.span, OWN_SPAN: operation.span})
         return Context({**context, OWN_SPAN: operation.span, ASIDE: holder})
+
+    def rename(self, name: str) -> None:
+        """What the work is called is known better by now; its root must not have ended."""
+        if self._operation is not None:
+            self._operation.span.update_name(name if name.isascii() else readable(name))
 
     def finish(
         self,
@@ -181,9 +214,17 @@ class Held:
         labels = EMPTY
         with guard(f"{self._recorder.name}: request values"):
             values, labels = self._describe()
+        near = context.get(LABELS)
+        if isinstance(near, Labels):  # the trace begins in a stretch of which the program has said whose it is
+            labels = near.over(labels)
         self._state.labels = self._state.labels.over(labels)
         operation = self._recorder.start(
-            "", values, parent=self._parent(context), started=self.started, kind=self._kind, trace_id=self._trace_id
+            "",
+            values,
+            parent=self._parent(context),
+            started=self.started,
+            kind=self._kind,
+            ids=(self._trace_id, self._span_id),
         )
         assert isinstance(operation, Operation)
         for link in self._links:

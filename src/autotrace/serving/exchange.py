@@ -64,11 +64,8 @@ class Request:
         self.route = route
         self.server = server
 
-    def name(self) -> str:
-        """`POST /users/{id}`."""
-        route = None
-        with guard("serving: route"):
-            route = self.route()
+    def name(self, route: str | None) -> str:
+        """`POST /users/{id}`, by the path's pattern where that is known."""
         return f"{self.method} {route or _ONE_OF_MANY.sub('{id}', self.path)}"
 
 
@@ -84,8 +81,8 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_request", "_body", "_is_read", "_left", "_reader", "_recorder", "_request_id", "_service", "_status"),
-        "held",
+        *("_around", "_body", "_is_read", "_left", "_reader", "_recorder", "_request", "_request_id", "_route"),
+        *("_service", "_status", "held"),
     )
 
     def __init__(
@@ -100,6 +97,8 @@ class Exchange:
         self._reader: AnswerReader | None = None
         self._status = 0
         self._request_id: str | None = None
+        self._route: str | None = None
+        self._around = sys.exc_info()[1]
         self.held = Held(recorder, outer, self._describe, kind=SpanKind.SERVER, remote=remote, recorded=self._recorded)
 
     def reads_body(self) -> bool:
@@ -126,7 +125,7 @@ class Exchange:
             status: Its HTTP status.
             headers: By their names in lower case.
         """
-        self._status = status
+        self._status = status = int(status)
         if self._recorder.policy.keeps_content:
             content_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
             self._reader = self._service.reader(max(status, 200), content_type, encoding)
@@ -151,7 +150,7 @@ class Exchange:
     def completes(self) -> None:
         """The last byte is about to leave. All that is to be said of it is recorded before: who has it, has a trace."""
         error = sys.exc_info()[1] if self._status >= 500 else None
-        self.held.finish(self._values, error=error)
+        self.held.finish(self._values, error=error if error is not self._around else None)
 
     def left(self) -> None:
         """The client has hung up."""
@@ -177,24 +176,32 @@ class Exchange:
         self._service.served_by(request.server())
         asked = self._question()
         self._request_id = asked.request_id
+        self._find_route()
         attributes: dict[str, Any] = {
             "http.request.method": request.method,
             "url.path": request.path,
-            "http.route": request.route(),
+            "http.route": self._route,
             semconv.REQUEST_ID: asked.request_id,
         }
-        values: RequestValues = {"name": request.name(), "attributes": attributes}
+        values: RequestValues = {"name": request.name(self._route), "attributes": attributes}
         if asked.messages:
             values["input"] = asked.messages
         elif asked.input is not None:
             values["input_value"] = asked.input
         return Description(values, Labels(asked.session, asked.user))
 
+    def _find_route(self) -> bool:
+        """Looks for the path's pattern, unless that is known; answers whether it has been found now."""
+        if self._route is None:
+            with guard("serving: route"):
+                self._route = self._request.route()
+            return self._route is not None
+        return False
+
     def _question(self) -> Asked:
         request = self._request
-        headers = request.headers()
         with guard("serving: what a request asks"):
-            return self._service.asked(request.method, request.query, b"".join(self._body), headers)
+            return self._service.asked(request.method, request.query, b"".join(self._body), request.headers())
         return Asked()
 
     def _recorded(self, trace_id: str) -> None:
@@ -204,9 +211,11 @@ class Exchange:
     def _values(self) -> ResponseValues:
         """What the response came to."""
         self._body.clear()
-        values: ResponseValues = {}
-        if self._status:
-            values["attributes"] = {"http.response.status_code": self._status}
+        attributes: dict[str, Any] = {"http.response.status_code": self._status or None}
+        if self._find_route():  # what was traced first was traced before the application looked for it
+            attributes["http.route"] = self._route
+            self.held.rename(self._request.name(self._route))
+        values: ResponseValues = {"attributes": attributes}
         answered = Answered()
         if self._reader is not None:
             with guard("serving: what a response answers"):
