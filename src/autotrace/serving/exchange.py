@@ -222,7 +222,9 @@ class Exchange:
                 answered = self._reader.answered()
         if self._status >= 500:
             values["error"] = str(self._status), answered.error or ""
-        elif answered.messages:
+        elif answered.error and self._status < 400:
+            values["error"] = "error", answered.error  # a stream that fails on its way has begun with 200
+        if answered.messages:
             values["output"] = answered.messages
         elif answered.output is not None:
             values["output_value"] = answered.output

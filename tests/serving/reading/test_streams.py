@@ -190,6 +190,9 @@ def test_failures(failure: Any) -> None:
     found = answered(events({"type": "response.output_text.delta", "item_id": "1", "delta": "Hel"}, failure), SSE)
     assert (words(found.messages), found.error) == ([("assistant", "Hel")], "overloaded")
     assert answered(events({"token": "Hel"}, failure), SSE) == Answered("Hel", None, "overloaded")
+    assert answered(events({"token": "Hel"}, failure, {"token": "lo"}), SSE).error == (
+        "overloaded" if failure.get("type") == "response.failed" else None
+    )
 
 
 def test_items_and_their_pieces() -> None:
