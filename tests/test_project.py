@@ -72,6 +72,10 @@ def test_setting_is_documented(setting: str) -> None:
         "service": "detected",
         "release": "detected",
         "feedback_origins": "none",
+        **dict.fromkeys(("input_fields", "output_fields", "session_fields", "user_fields"), "none"),
+        **dict.fromkeys(
+            ("session_headers", "user_headers", "request_id_headers"), "[the usual ones](requests.md#who-asked)"
+        ),
         "plugins": "none",
         "journal_size": "`1GiB`",
         "journal_age": "`7d`",
@@ -82,6 +86,14 @@ def test_setting_is_documented(setting: str) -> None:
         shown = f"`{value[0] if isinstance(value, tuple) else str(value).lower()}`"
     assert default == shown
     assert meaning
+
+
+def test_headers_are_documented() -> None:
+    """docs/requests.md names the headers that are read without a setting, in the order in which they count."""
+    section = page("docs/requests.md").partition("## Who asked\n")[2].partition("\n## ")[0]
+    for setting, words in rows(section).items():
+        assert tuple(re.findall(r"`([^`]+)`", words[0])) == getattr(Config(), setting)
+    assert set(rows(section)) == {"session_headers", "user_headers", "request_id_headers"}
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
