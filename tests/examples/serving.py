@@ -27,6 +27,8 @@ from autotrace.testing import OpenAIServer
 SERVING = Path(__file__).resolve().parents[2] / "examples" / "serving"
 DEADLINE_S = 30
 SCRIPTS = Path(sys.executable).parent
+#: A connection a request: some servers close one without a word.
+ONE_REQUEST = httpx.Limits(max_keepalive_connections=0)
 
 T = TypeVar("T")
 
@@ -128,7 +130,7 @@ class Example:
         url = f"http://127.0.0.1:{port}"
         with (
             self.run(command) as (process, log),
-            httpx.Client(base_url=url, timeout=DEADLINE_S, trust_env=False) as client,
+            httpx.Client(base_url=url, timeout=DEADLINE_S, trust_env=False, limits=ONE_REQUEST) as client,
         ):
 
             def answers() -> bool:
