@@ -38,7 +38,7 @@ WHY = [Message.user("Why?")]
         {"newMessage": {"role": "user", "parts": [{"text": "Why?"}]}, "appName": "a"},
         {"jsonrpc": "2.0", "id": 1, "method": "message/send",
          "params": {"message": {"kind": "message", "role": "user", "parts": [{"kind": "text", "text": "Why?"}]}}},
-        {"jsonrpc": "2.0", "method": "SendMessage", "params": {"message": {"role": "ROLE_USER", "parts": [{"text": "Why?"}]}}},
+        {"method": "SendMessage", "params": {"message": {"role": "ROLE_USER", "parts": [{"text": "Why?"}]}}},
         {"message": {"role": "user", "content": "Why?"}},
         {"role": "user", "content": "Why?"},
         USER,
