@@ -6,6 +6,7 @@ its request as it did without us. Only what we record looks here for its parent.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
@@ -60,8 +61,8 @@ class Held:
     """
 
     __slots__ = (
-        *("_describe", "_ending", "_kind", "_links", "_lock", "_operation", "_outer", "_recorded", "_recorder"),
-        *("_remote", "_span_id", "_state", "_trace_id", "context", "id", "started"),
+        *("_describe", "_ending", "_kind", "_links", "_lock", "_operation", "_outer", "_pid", "_recorded"),
+        *("_recorder", "_remote", "_span_id", "_state", "_trace_id", "context", "id", "started"),
     )
 
     def __init__(
@@ -79,6 +80,7 @@ class Held:
     ) -> None:
         self.id = id
         self.started = recorder.now()
+        self._pid = os.getpid()
         self._recorder = recorder
         self._outer = outer
         self._describe = describe
@@ -154,9 +156,11 @@ class Held:
     def within(self, context: Context) -> Context:
         """A context of this work's, with the root as the parent of what is about to begin in it.
 
-        From now on the root is recorded. The program's own span stays the current one where there is one; ours lie
-        beneath ours.
+        From now on the root is recorded; not by a process that was forked meanwhile, whose root would be a second one.
+        The program's own span stays the current one where there is one; ours lie beneath ours.
         """
+        if self._operation is None and self._pid != os.getpid():
+            return context
         operation = self._operation or self._begin(context)
         own = self._outer.get(OWN_SPAN)
         if context.get(OWN_SPAN) is not own:  # something of ours in between
