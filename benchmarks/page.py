@@ -10,7 +10,9 @@ from families import FAMILIES
 DISCOVERY = "discovery"
 #: The part that delivery.py writes.
 DELIVERY = "delivery"
-_NAMES = [*(family.name for family in FAMILIES), DISCOVERY, DELIVERY]
+#: The part that serving.py writes.
+SERVING = "serving"
+_NAMES = [*(family.name for family in FAMILIES), DISCOVERY, DELIVERY, SERVING]
 _PARTS = "\n\n".join(f"<!-- bench:{name}:begin -->\n<!-- bench:{name}:end -->" for name in _NAMES)
 INTRODUCTION = f"""# What tracing costs
 

@@ -62,7 +62,7 @@ class Bench:
         home.mkdir(parents=True)
         for case in setup.family.cases:
             self._work(setup, case.name, home, seconds=0, block=1)
-        seen = self._count(setup, home)
+        seen = self.count(setup, home)
         if setup.seeded:
             self._seeds[setup.key] = (home, seen)
         return seen
@@ -77,7 +77,7 @@ class Bench:
         before = self._seeds[setup.key][1] if setup.seeded else NOTHING
         block = int(CASES[case].block * setup.block_share)
         figures = self._work(setup, case, home, seconds, block)
-        seen = self._count(setup, home) - before
+        seen = self.count(setup, home) - before
         shutil.rmtree(home)
         return Run(setup.name, case, round_number, figures, seen)
 
@@ -98,7 +98,8 @@ class Bench:
             shutil.copytree(self._seeds[setup.key][0], home, dirs_exist_ok=True)
         return home
 
-    def _count(self, setup: Setup, home: Path) -> Recorded:
+    def count(self, setup: Setup, home: Path) -> Recorded:
+        """What the process that has just ended in a home has recorded."""
         environment = self.environment(setup, home)
         return recorded.count(setup.recorded_in, home, self._sink, interpreter(setup), environment)
 

@@ -6,10 +6,10 @@ nothing heavy, each name is loaded when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ._version import __version__
 
+#: As type checkers know it; `typing` takes milliseconds, and an interpreter's start may import this package.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import read, stainless
     from .activation import autolog, flush
@@ -113,7 +113,7 @@ _MODULES = ("read", "stainless")
 
 if not TYPE_CHECKING:  # a checker would take any name for one that exists
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         from importlib import import_module
 
         if name in _MODULES:

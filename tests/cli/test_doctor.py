@@ -21,9 +21,12 @@ from autotrace.cli.delivery_findings import RECENT_NS, DestinationState, deliver
 from autotrace.cli.plugin_findings import plugin_findings
 from autotrace.cli.terminal import UNSAFE
 from autotrace.delivery.health import DestinationHealth, FailureCount, ProcessHealth
+from autotrace.delivery.platform import CI_MARKS, TEST_MARKS
 from autotrace.delivery.queue import Queue
 from autotrace.errors import ConfigError
 from autotrace.host.status import HookPoint, PluginStatus
+from autotrace.serving import startup_file as startup
+from autotrace.serving.startup_file import startup_file
 
 from .conftest import Command, Fill
 
@@ -123,7 +126,19 @@ def test_all_is_well(autotrace: Command, home: Path) -> None:
     """Where nothing is wrong the status is 0, and nothing is made; all keys are there."""
     found = examined(autotrace, 0)
     assert list(found) == [
-        *("ok", "versions", "home", "store", "settings", "plugins", "destinations", "processes", "findings")
+        *(
+            "ok",
+            "versions",
+            "home",
+            "store",
+            "program",
+            "hook",
+            "settings",
+            "plugins",
+            "destinations",
+            "processes",
+            "findings",
+        )
     ]
     assert list(found["versions"]) == ["autotrace", "python", "opentelemetry-api", "opentelemetry-sdk", "wrapt"]
     assert all(found["versions"].values())
@@ -154,13 +169,68 @@ def test_settings_and_their_sources(
     assert rows["service"] == ("shop", str(file))
     assert rows["release"] == ("7", "AUTOTRACE_RELEASE")
     assert rows["home"] == (str(home), "AUTOTRACE_HOME")
-    assert rows["environment"] == ("development", "default")
+    assert rows["environment"] == (None, "default")
     assert rows["content_limit"] == (1000, "default")
     assert rows["autotrace.disable"] == (True, str(file))
     assert rows["AUTOTRACE_AUTOTRACE_CAPTURE_CONTENT"] == ("off", "AUTOTRACE_AUTOTRACE_CAPTURE_CONTENT")
     [finding] = found["findings"]
     assert finding["about"] == f"setting tool.autotrace.content_limit ({file})"
     assert finding["problem"] == "0 is less than 1"
+
+
+@pytest.mark.usefixtures("plugins")
+def test_environment_and_who_says_so(autotrace: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How a program that is started here would be described is told, and by what."""
+    for name in {*TEST_MARKS, *CI_MARKS} & os.environ.keys():
+        monkeypatch.delenv(name)
+    nobody = dict.fromkeys(("service", "service_source", "release", "release_source"))
+    assert examined(autotrace, 0)["program"] == {
+        "platform": "shell",
+        "environment": "development",
+        "environment_source": "nothing tells of a server or a cloud",
+        **nobody,
+    }
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n[tool.autotrace]\nrelease = "7"\n')
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert examined(autotrace, 0)["program"] == {
+        "platform": "kubernetes",
+        "environment": "production",
+        "environment_source": "KUBERNETES_SERVICE_HOST is set",
+        "service": "shop",
+        "service_source": "[project] name in pyproject.toml",
+        "release": "7",
+        "release_source": f"the setting release ({tmp_path / 'pyproject.toml'})",
+    }
+    monkeypatch.setenv("AUTOTRACE_ENVIRONMENT", "stag\x1b[31ming")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "till")
+    lines = autotrace("doctor").stdout.splitlines()
+    assert "environment stag\\x1b[31ming: AUTOTRACE_ENVIRONMENT" in lines
+    assert "service till: OTEL_SERVICE_NAME" in lines
+
+
+@pytest.mark.usefixtures("plugins")
+def test_hook(autotrace: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether AUTOTRACE=1 would switch tracing on here is told; a file that is not ours is a note."""
+    file = startup_file(tmp_path)
+    monkeypatch.setattr(startup, "startup_file", lambda: file)
+
+    def hook() -> tuple[str, list[str]]:
+        found = examined(autotrace, 0)
+        assert found["hook"]["path"] == str(file.path)
+        return found["hook"]["state"], [one["problem"] for one in found["findings"]]
+
+    assert hook() == ("absent", [])
+    assert f"hook {file.path}: not installed" in autotrace("doctor").stdout
+    file.write()
+    assert hook() == ("installed", [])
+    assert "installed, AUTOTRACE=1 switches tracing on" in autotrace("doctor").stdout
+    file.path.write_text(file.content + "import sys\n")
+    assert hook() == ("outdated", ["another release of autotrace wrote it"])
+    file.path.write_text("import sys\n")
+    assert hook() == ("foreign", ["it is not what autotrace writes"])
+    file.path.unlink()
+    file.path.mkdir()
+    assert hook() == ("unreadable", ["it cannot be read"])
 
 
 @pytest.mark.usefixtures("plugins")
@@ -172,7 +242,9 @@ def test_settings_of_nobody(autotrace: Command, monkeypatch: pytest.MonkeyPatch)
     assert finding["problem"].startswith("no such setting")
 
 
-@pytest.mark.parametrize(("name", "value"), [("AUTOTRACE_DISABLE", "all"), ("OTEL_SDK_DISABLED", "true")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("AUTOTRACE_DISABLE", "all"), ("OTEL_SDK_DISABLED", "true"), ("AUTOTRACE", "0")]
+)
 @pytest.mark.usefixtures("plugins")
 def test_switched_off(autotrace: Command, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """That nothing is traced because it was switched off is said, and is no fault."""

@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
+from .serving import model
+
+__all__ = ["model"]
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SCRIPTS = {name: EXAMPLES / "local_model" / f"{name}.py" for name in ("scripted", "server")}
 

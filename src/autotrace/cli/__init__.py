@@ -24,6 +24,7 @@ COMMANDS = {
     "plugins": ("autotrace.cli.plugins", "plugins"),
     "drain": ("autotrace.cli.drain", "drain"),
     "doctor": ("autotrace.cli.doctor", "doctor"),
+    "install-hook": ("autotrace.cli.install_hook", "install_hook"),
     "new-plugin": ("autotrace.cli.new_plugin", "new_plugin"),
 }
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .delivery_findings import DestinationState, delivery_findings, destination_states
+from .description import Description, Hook, describe, hook_findings, look_at_hook
 from .findings import Finding
 from .store import find_local
 from .surroundings import (
@@ -49,6 +50,8 @@ class Examination:
         versions: Of what autotrace is built on.
         home: The folder of the journal and the store.
         store: The store's file.
+        program: How a program that is started here would be described.
+        hook: The file that lets AUTOTRACE=1 switch tracing on here.
         settings: Each with its source.
         plugins: Each as `autotrace plugins --json` has it, and its hook points.
         destinations: What is known of each.
@@ -59,6 +62,8 @@ class Examination:
     versions: dict[str, str | None]
     home: Home
     store: Store
+    program: Description
+    hook: Hook
     settings: list[SettingRow]
     plugins: list[dict[str, Any]]
     destinations: list[DestinationState]
@@ -77,6 +82,8 @@ class Examination:
             "versions": self.versions,
             "home": asdict(self.home),
             "store": {name: getattr(self.store, name) for name in ("path", "exists", "schema", "problem")},
+            "program": asdict(self.program),
+            "hook": asdict(self.hook),
             "settings": [asdict(row) for row in self.settings],
             "plugins": self.plugins,
             "destinations": [_times(asdict(state)) for state in self.destinations],
@@ -109,7 +116,8 @@ def examine() -> Examination:
 
     settings = config.load()
     home, store = look_at_home(settings.home), look_at_store(settings.home / "traces.db")
-    findings = list(surrounding_findings(settings, home, store))
+    program, hook = describe(settings), look_at_hook()
+    findings = [*surrounding_findings(settings, home, store), *hook_findings(hook)]
     plugins, of_plugins = _plugins()
     known = {finding.problem for finding in findings}
     findings += [one for one in of_plugins if not any(problem in one.problem for problem in known)]
@@ -118,7 +126,8 @@ def examine() -> Examination:
     destinations = _destinations(settings, processes)
     findings += delivery_findings(processes, destinations, unreadable, time.time_ns())
     findings.sort(key=lambda finding: finding.level != "problem")
-    return Examination(versions(), home, store, setting_rows(settings), plugins, destinations, processes, findings)
+    rows = setting_rows(settings)
+    return Examination(versions(), home, store, program, hook, rows, plugins, destinations, processes, findings)
 
 
 def _plugins() -> tuple[list[dict[str, Any]], list[Finding]]:

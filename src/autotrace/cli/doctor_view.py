@@ -28,11 +28,23 @@ def print_examination(found: Examination) -> None:
     out.print(visible(f"home {found.home.path}{where}, {free} free"))
     schema = "not there yet" if not found.store.exists else f"schema {found.store.schema or 'unknown'}"
     out.print(visible(f"store {found.store.path}: {schema}"))
+    _program(out, found)
     _settings(out, found)
     _plugins(out, found)
     _destinations(out, found)
     _processes(out, found)
     _findings(out, found)
+
+
+def _program(out: Console, found: Examination) -> None:
+    program, hook = found.program, found.hook
+    for name in ("environment", "service", "release"):
+        value, source = getattr(program, name), getattr(program, f"{name}_source")
+        out.print(visible(f"{name} {value}: {source}" if value else f"{name} not known"), soft_wrap=True)
+    out.print(visible(f"hook {hook.path}: {_HOOKS.get(hook.state, hook.state)}"), soft_wrap=True)
+
+
+_HOOKS = {"absent": "not installed", "installed": "installed, AUTOTRACE=1 switches tracing on"}
 
 
 def _settings(out: Console, found: Examination) -> None:
@@ -88,7 +100,7 @@ def _destinations(out: Console, found: Examination) -> None:
 def _processes(out: Console, found: Examination) -> None:
     if not found.processes:
         return
-    table = _table("PROCESS", "STATE", "PROGRAM", "TOLD", "LOST", "DAMAGED", "FAILURES")
+    table = _table("PROCESS", "STATE", "PROGRAM", "ENVIRONMENT", "PLATFORM", "TOLD", "LOST", "DAMAGED", "FAILURES")
     for process in found.processes[:PROCESSES]:
         failures = sum(failure.count for failure in process.failures)
         _row(
@@ -96,6 +108,8 @@ def _processes(out: Console, found: Examination) -> None:
             process.pid,
             process.state,
             first_line(process.program, 60),
+            first_line(process.environment, 24) or "-",
+            first_line(process.platform, 24) or "-",
             local_time(process.written),
             process.dropped,
             process.damaged,

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from autotrace.delivery.pipeline import Arrival
 
 _WHOLE_ID = re.compile("(?:tr-)?([0-9a-f]{32})")
-_OFF = "nothing is recorded: autotrace is switched off here, by the setting disable or by OTEL_SDK_DISABLED"
+_OFF = (
+    "nothing is recorded: autotrace is switched off here, by the setting disable or by OTEL_SDK_DISABLED or AUTOTRACE"
+)
 _TOLD = {
     "delivered": "delivered",
     "waiting": 'waits in the journal; the next process or "autotrace drain" delivers it',

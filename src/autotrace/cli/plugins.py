@@ -17,13 +17,16 @@ _STYLES = {"active": "green", "waiting": "cyan", "failed": "bold red"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array (docs/cli.md says what is in it).")
-def plugins(as_json: bool) -> None:
+@click.option(
+    "--all", "with_core", is_flag=True, help="Also what autotrace itself traces: applications, workers, clients."
+)
+def plugins(as_json: bool, with_core: bool) -> None:
     """List the installed plugins and the frameworks that they trace."""
     from autotrace.activation import plugin_statuses
 
     settings()
     find_local()
-    found = plugin_statuses()
+    found = plugin_statuses(with_core=True) if with_core else plugin_statuses()
     if as_json:
         print_json([plugin_json(status) for status in found])
     elif found:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autotrace._version import __version__
-from autotrace.config import ENVIRONMENT, SETTINGS, Config
+from autotrace.config import ENVIRONMENT, SETTINGS, SWITCH, Config
 from autotrace.errors import AutotraceError, ConfigError, StoreCorrupt, StoreTooNew
 
 from .findings import Finding
@@ -138,7 +138,9 @@ def surrounding_findings(config: Config, home: Home, store: Store) -> Iterator[F
     for problem in config.problems:
         yield setting_finding(problem, "Mend or remove it; docs/configuration.md.")
     if not config.enabled:
-        yield Finding("note", "settings", "OTEL_SDK_DISABLED is true: nothing is traced", "Unset it to trace.")
+        by_otel = config.standard.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+        switch = "OTEL_SDK_DISABLED is true" if by_otel else f"{SWITCH} is false"
+        yield Finding("note", "settings", f"{switch}: nothing is traced", "Unset it to trace.")
     elif config.is_disabled():
         yield Finding("note", "settings", "`disable` says all: nothing is traced", "Take it out of `disable` to trace.")
     if not home.writable:

@@ -24,6 +24,8 @@ from autotrace._version import __version__
 from autotrace.recording.guard import guard
 from autotrace.store.home import FILE_MODE
 
+from .platform import ENVIRONMENT, PLATFORM
+
 if TYPE_CHECKING:
     from .journal import Journal
     from .shipping import Shipping
@@ -90,6 +92,8 @@ class ProcessHealth:
         destinations: Each one that it delivers to.
         failures: What failed, most frequent first.
         offsets: How far each destination has come in each of its segments, in bytes.
+        environment: `deployment.environment.name` of its spans; None: not told.
+        platform: What it ran on; None: not told.
     """
 
     process: str
@@ -106,6 +110,8 @@ class ProcessHealth:
     destinations: tuple[DestinationHealth, ...]
     failures: tuple[FailureCount, ...]
     offsets: Mapping[str, Mapping[str, int]]
+    environment: str | None = None
+    platform: str | None = None
 
     @property
     def state(self) -> str:
@@ -168,6 +174,8 @@ class HealthFile:
             "destinations": [asdict(outlet.health()) for outlet in shipping.outlets],
             "failures": [{"where": one.where[:TEXT], "count": one.count, "last": one.last[:TEXT]} for one in failures],
             "offsets": shipping.offsets(journal.process),
+            "environment": str(journal.resource.get(ENVIRONMENT, ""))[:TEXT],
+            "platform": str(journal.resource.get(PLATFORM, ""))[:TEXT],
         }
 
 
@@ -238,6 +246,8 @@ def read(path: Path) -> ProcessHealth:
             for one in _objects(found, "failures")
         ),
         offsets=_offsets(found.get("offsets")),
+        environment=_optional(found, "environment"),
+        platform=_optional(found, "platform"),
     )
 
 
@@ -297,6 +307,11 @@ def _text(found: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{key} is no text")
     return value[:TEXT]
+
+
+def _optional(found: Mapping[str, Any], key: str) -> str | None:
+    """A text that older releases did not write."""
+    return _text(found, key) or None if key in found else None
 
 
 def _whole(found: Mapping[str, Any], key: str, default: int | None = None) -> int:

@@ -23,9 +23,9 @@ from .health import SUFFIX as HEALTH
 from .journal import Journal
 from .limits import Limits
 from .outlets import Outlet
-from .platform import detect
+from .platform import ENVIRONMENT, PLATFORM, detect
 from .queue import queues
-from .resource import ENVIRONMENT, PLATFORM, environment_of, resource_of
+from .resource import environment_of, resource_of
 from .sink import JournalSink
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Pipeline:
         self._drainer: Drainer | None = None
         self._offered = offered
         self._config = config
-        self._platform = detect(config.environ, sys.argv, sys.modules)
+        self._platform = detect(config.variables, sys.argv, sys.modules)
         #: Whether what is said of the process is ours to say: an app's provider has said it.
         self._is_ours = provider is None
         self._journal: Journal | None = None

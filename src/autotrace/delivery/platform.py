@@ -14,6 +14,8 @@ from ..setting_values import FALSE, TRUE
 from . import programs
 from .clouds import CLOUDS, KUBERNETES, NAME
 
+#: What a platform's environment and name are called on a resource.
+ENVIRONMENT, PLATFORM = "deployment.environment.name", "autotrace.platform"
 PRODUCTION, DEVELOPMENT = "production", "development"
 
 #: Variables that tell of a test, and of continuous integration.
@@ -24,9 +26,15 @@ CI_MARKS = (
 )
 _RAY_WORKER = "ray/_private/workers/default_worker.py"
 _AGENT_SERVER = "mlflow.genai.agent_server"
-#: What serves a developer or a test, by the names that it gives itself: Werkzeug's server, the standard library's (and
-#: with it Django's), test clients.
-_NO_SERVERS = frozenset({"", "werkzeug", "wsgiserver", "testclient", "testserver", "test"})
+#: What serves a developer or a test, by the names that it gives itself or its module's: Werkzeug's server, the standard
+#: library's (and with it Django's), test clients.
+_NO_SERVERS = frozenset(
+    {
+        *("", "werkzeug", "wsgiserver", "testclient", "testserver"),
+        *("starlette", "httpx", "httpx2", "quart", "litestar", "django", "asgiref", "async_asgi_testclient"),
+    }
+)
+_RELOADED = "uvicorn's reloader started it"
 _SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
@@ -56,6 +64,8 @@ class Platform:
         name = server.partition("/")[0].strip().lower()
         if self.name != "shell" or name in _NO_SERVERS:
             return self
+        if _uvicorn_reloads(modules):  # it could not be told while the program's main module was imported
+            return replace(self, name="uvicorn", reason=_RELOADED)
         shown = name if _SERVER_NAME.fullmatch(name) else "server"
         named = "mlflow" if _AGENT_SERVER in modules else shown
         return replace(self, name=named, environment=PRODUCTION, reason=f"{shown} hands it requests")
@@ -139,14 +149,16 @@ def _notebook(modules: Mapping[str, Any]) -> _Found:
 
 
 def _developer(environ: Mapping[str, str], argv: Sequence[str], modules: Mapping[str, Any]) -> _Found:
+    name = programs.name_of(argv)
+    program = programs.PROGRAMS.get(name)
+    sign = None if program is None else programs.developing(program, name, argv, environ)
+    if sign is not None:
+        return name, DEVELOPMENT, f"the program is {name} with {sign}"
     if environ.get("WERKZEUG_RUN_MAIN", "").strip().lower() in TRUE:
         return "werkzeug", DEVELOPMENT, "Werkzeug's reloader started it"
     if "uwsgi" in modules and _uwsgi_reloads(modules["uwsgi"]):
         return "uwsgi", DEVELOPMENT, "uWSGI reloads it"
-    name = programs.name_of(argv)
-    program = programs.PROGRAMS.get(name)
-    sign = None if program is None else programs.developing(program, name, argv, environ)
-    return (name, DEVELOPMENT, f"the program is {name} with {sign}") if sign else None
+    return ("uvicorn", DEVELOPMENT, _RELOADED) if _uvicorn_reloads(modules) else None
 
 
 def _uwsgi_reloads(module: Any) -> bool:
@@ -155,6 +167,14 @@ def _uwsgi_reloads(module: Any) -> bool:
     return isinstance(options, Mapping) and any(
         (key.decode("latin-1") if isinstance(key, bytes) else key) in names for key in options
     )
+
+
+def _uvicorn_reloads(modules: Mapping[str, Any]) -> bool:
+    """Whether this is the process that the program's own `uvicorn.run(..., reload=True)` begins anew at each change."""
+    try:
+        return bool(modules["multiprocessing.process"].current_process()._kwargs["config"].should_reload)
+    except (KeyError, AttributeError, TypeError):
+        return False
 
 
 def _server(argv: Sequence[str], modules: Mapping[str, Any]) -> _Found:

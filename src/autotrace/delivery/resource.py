@@ -17,12 +17,10 @@ from .._version import __version__
 from ..config import ENVIRONMENT as FROM_ENVIRONMENT
 from ..config import Config
 from . import checkout
-from .platform import Platform
+from .platform import ENVIRONMENT, PLATFORM, Platform
 
-ENVIRONMENT = "deployment.environment.name"
-#: What OpenTelemetry called it before 2024.
+#: What OpenTelemetry called `deployment.environment.name` before 2024.
 _FORMER = "deployment.environment"
-PLATFORM = "autotrace.platform"
 SERVICE, RELEASE = "service.name", "service.version"
 #: Where Kubernetes tells a pod its namespace.
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -39,7 +37,7 @@ def resource_of(config: Config, platform: Platform) -> Resource:
     """The resource of this process: what the settings say, then OpenTelemetry's variables, then what can be seen."""
     found: dict[str, str | int] = {
         **_program(),
-        **checkout.built_from(config.environ),
+        **checkout.built_from(config.variables),
         **checkout.found(),
         "host.name": socket.gethostname(),
         "process.pid": os.getpid(),

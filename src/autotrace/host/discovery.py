@@ -131,7 +131,7 @@ class Host:
 
     def imported(self, name: str) -> None:
         """A watched module has been executed."""
-        if self._awaits_local and not imports.is_amid_imports():
+        if self._awaits_local and not imports.is_amid_imports() and not imports.is_starting():
             with guard("plugins of the project's own"):
                 self.load_local()
         self._wake_optional()
@@ -172,7 +172,8 @@ class Host:
     def wake_imported(self) -> None:
         """Wakes the plugins whose frameworks have been imported already, and applies changed settings."""
         self.discover()
-        self.load_local()
+        if not imports.is_starting():  # they may lie in the program's folder
+            self.load_local()
         self._watch_optional()
         self._wake_optional(again=True)
         for candidates in list(self._watched.values()):

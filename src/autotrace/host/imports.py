@@ -97,6 +97,11 @@ def is_amid_imports() -> bool:
     return any(getattr(getattr(module, "__spec__", None), "_initializing", False) for module in ours)
 
 
+def is_starting() -> bool:
+    """Whether Python is still starting: the program's folder is not on the path yet."""
+    return bool(getattr(getattr(sys.modules.get("site"), "__spec__", None), "_initializing", False))
+
+
 def is_imported(name: str) -> bool:
     """Whether a module has been executed: it is there, not lazy, and not half imported."""
     module = sys.modules.get(name)

@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from .status import HookPoint, PluginStatus
 
 
-def wake_installed(host: Host, load: Callable[[str], object]) -> None:
-    """Imports each plugin's framework, where it is installed, so that every plugin shows what it can do."""
+def wake_installed(host: Host, load: Callable[[str], object], with_core: bool = False) -> None:
+    """Imports each plugin's framework, where it is installed, so that every plugin shows what it can do.
+
+    Args:
+        host: The host.
+        load: Imports a module.
+        with_core: Whether to import what the core traces itself, too: a web framework is soon installed, and few ask.
+    """
     for plugin in host.discover():
+        if plugin.distribution == CORE and not with_core:
+            continue
         for module in sorted(plugin.waking_modules) if plugin.is_usable else ():
             if PathFinder.find_spec(module.partition(".")[0]) is not None:
                 _try(load, module)
@@ -90,12 +98,12 @@ def statuses(host: Host) -> list[PluginStatus]:
         key = plugin.distribution, plugin.name if plugin.is_local else plugin.entry.value
         if key not in shown or (plugin.frameworks and not shown[key].frameworks):
             shown[key] = plugin
-    return [status for plugin in shown.values() if not _is_absent(plugin) for status in plugin.statuses()]
+    return [status for plugin in shown.values() if _is_of_interest(plugin) for status in plugin.statuses()]
 
 
-def _is_absent(plugin: InstalledPlugin) -> bool:
-    """Whether it comes with the core and what it is for is not installed: nobody has asked for it."""
-    return plugin.distribution == CORE and PathFinder.find_spec(plugin.module.partition(".")[0]) is None
+def _is_of_interest(plugin: InstalledPlugin) -> bool:
+    """Not so of what comes with the core while nobody uses what it is for."""
+    return plugin.distribution != CORE or plugin.is_loaded or plugin.state == "failed"
 
 
 def _import(load: Callable[[str], object], module: str) -> None:

@@ -6,15 +6,14 @@ own; a response may get one header more.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from ..recording.current import current_context, enter, leave
 from ..recording.guard import guard
-from ..recording.held import held_in
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
-from .exchange import Exchange, Request, remote_span
+from .exchange import Exchange, Request, is_served, remote_span
 from .feedback_endpoint import FeedbackEndpoint
 from .service import Service
 from .sockets import Connection
@@ -24,6 +23,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[..., Awaitable[Any]]
+
+#: Extensions by which the server itself reads what is sent; `more_body` tells whether more comes.
+_FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 
 class AsgiFunction:
@@ -66,9 +68,8 @@ class AsgiFunction:
         if kind not in ("http", "websocket"):
             return None
         outer = current_context()
-        around = held_in(outer)
-        if around is not None and not around.is_over:
-            return None  # mounted in an application that is served already
+        if is_served(outer):
+            return None  # mounted in another application, or asked by it
         service = self._service()
         path = scope["path"]
         if kind == "http" and service.endpoint is not None and service.endpoint.is_at(_within(scope)):
@@ -77,7 +78,7 @@ class AsgiFunction:
             return None
         headers = _Headers(scope)
         request = Request(
-            scope.get("method", "WEBSOCKET"),
+            scope["method"] if kind == "http" else "WEBSOCKET",
             path,
             scope.get("query_string", b""),
             headers,
@@ -105,12 +106,12 @@ class _Http:
     async def served(self, wrapped: App, scope: Scope) -> Any:
         """Calls the application."""
         exchange = self._exchange
-        token = enter(exchange.held.context)
+        token = enter(exchange.context)
         try:
             result = await wrapped(scope, self.receive, self.send)
         except BaseException as error:
             with guard("serving: end of a request"):
-                exchange.left() if self._is_left() else exchange.fails(error)
+                exchange.left() if self._is_left() or self._is_refused(error) else exchange.fails(error)
             raise
         finally:
             leave(token)
@@ -141,14 +142,20 @@ class _Http:
                     self._complete()
             elif kind == "http.response.start":
                 message = self._begun(message)
+            elif kind in _FILES and not message.get("more_body", False):
+                self._complete()
         except Exception as error:  # noqa: BLE001 (an application's own shapes)
             guard.report("serving: a response", error)
         return self._send(message)
 
     def _begun(self, message: Message) -> Message:
-        own = list(message.get("headers", ()))
-        headers = {bytes(name).lower().decode("latin-1"): bytes(value).decode("latin-1") for name, value in own}
-        more = self._exchange.begins(message["status"], headers)
+        given = message.get("headers") or ()
+        own = list(given)
+        if iter(given) is given:  # and now read
+            message = {**message, "headers": own}
+        more: list[tuple[str, str]] = []
+        with guard("serving: a response"):
+            more = self._exchange.begins(message["status"], _by_name(own))
         if not more:
             return message
         added = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in more]
@@ -168,6 +175,15 @@ class _Http:
         # uvicorn tells an application only that asks; but it knows.
         return self._disconnected or getattr(getattr(self._receive, "__self__", None), "disconnected", False) is True
 
+    def _is_refused(self, error: BaseException) -> bool:
+        """Whether the server's `send` has raised this: by ASGI 2.4 an OSError, when the client has hung up."""
+        if not isinstance(error, OSError):
+            return False
+        code, trace = getattr(self._send, "__code__", None), error.__traceback__
+        while trace is not None and (code is None or trace.tb_frame.f_code is not code):
+            trace = trace.tb_next
+        return trace is not None
+
 
 class _Headers:
     """A request's headers, by their names in lower case: made when they are asked for."""
@@ -180,20 +196,35 @@ class _Headers:
 
     def __call__(self) -> Mapping[str, str]:
         if self._found is None:
-            # The first of one name counts: a proxy appends its own, but so may a client.
-            found: dict[str, str] = {}
-            for name, value in self._scope.get("headers", ()):
-                found.setdefault(bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1"))
-            self._found = found
+            self._found = _by_name(self._scope.get("headers") or ())
         return self._found
 
     def parent(self) -> Any:
         """The caller's span, where the request names one."""
-        for name, _ in self._scope.get("headers", ()):
-            if name == b"traceparent":
+        for header in self._scope.get("headers") or ():
+            if header[0] == b"traceparent":
                 headers = self()
-                return remote_span(headers["traceparent"], headers.get("tracestate"))
+                return remote_span(headers.get("traceparent", ""), headers.get("tracestate"))
         return None
+
+
+def _by_name(headers: Iterable[Any]) -> dict[str, str]:
+    """Headers by their names in lower case; what is none is left out.
+
+    The first of one name counts: a proxy appends its own, but so may a client.
+    """
+    found: dict[str, str] = {}
+    for header in headers:
+        try:
+            name, value = header
+            found.setdefault(_text(name).lower(), _text(value))
+        except (TypeError, ValueError):
+            continue
+    return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value, "latin-1")
 
 
 def server_of(receive: Any) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from .answer_reader import AnswerReader
 from .feedback_endpoint import FeedbackEndpoint
-from .questions import Asked
+from .reading import AnswerReader, Asked
 
 
 class Service(NamedTuple):

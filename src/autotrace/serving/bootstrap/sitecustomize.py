@@ -29,7 +29,8 @@ def _step_aside():
 
 def _switch_on():
     # type: () -> None
-    if os.environ.get("AUTOTRACE_AUTO") != "1":
+    is_off = os.environ.get("AUTOTRACE", "").strip().lower() in ("0", "false", "no", "off")
+    if is_off or os.environ.get("AUTOTRACE_AUTO") != "1":
         return
     try:
         import autotrace.auto  # noqa: F401 (importing it is all there is to do)

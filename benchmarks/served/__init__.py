@@ -1,0 +1,1 @@
+"""What is served while serving is measured, in the environment of each tracer."""
