@@ -98,8 +98,11 @@ $(LLAMA_VENV)/autotrace.stamp: $(LLAMA_VENV)/python.stamp $(PROJECTS)
 
 $(VENV)/test.stamp $(LLAMA_VENV)/test.stamp: %/test.stamp: %/autotrace.stamp
 	@echo "Installing what the tests need"
-	@$(PIP) install --group test
+	@$(PIP) install --group test $(EXAMPLES)
 	@touch $@
+
+# No test of LlamaIndex's environment needs what the examples of serving are tested with.
+$(VENV)/test.stamp: EXAMPLES := --group examples
 
 $(MLFLOW_VENV)/mlflow.stamp: $(MLFLOW_VENV)/python.stamp pyproject.toml
 	@echo "Installing MLflow, its server and its client"

@@ -26,7 +26,12 @@ from autotrace.host import hookspecs
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "autotrace"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"), ROOT / "benchmarks/README.md"]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("plugins/*/README.md"),
+    ROOT / "benchmarks/README.md",
+]
 
 
 def page(name: str) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Sender,
         StreamClass,
         Task,
+        TaskEnd,
         Work,
     )
     from .recording.messages import Document, Message, Part, RequestValues, ResponseValues, ToolCall, Usage
@@ -70,6 +71,7 @@ __all__ = [
     "Span",
     "StreamClass",
     "Task",
+    "TaskEnd",
     "ToolCall",
     "Usage",
     "Work",
@@ -98,7 +100,7 @@ _HOMES = {
     "host.hookspecs": ("hookimpl",),
     "host.instrumentation": (
         *("Amendment", "Application", "Boundary", "Call", "Delegate", "Ended", "Event", "Instrumentation", "Patch"),
-        *("Run", "RunContext", "RunEnd", "RunStart", "Sender", "StreamClass", "Task", "Work"),
+        *("Run", "RunContext", "RunEnd", "RunStart", "Sender", "StreamClass", "Task", "TaskEnd", "Work"),
     ),
     "recording.messages": ("Document", "Message", "Part", "RequestValues", "ResponseValues", "ToolCall", "Usage"),
     "spans": ("Span", "context", "current_trace_id", "span", "suppress", "update_trace"),

@@ -128,7 +128,7 @@ class Config:
     #: Variables of other projects that are honoured, passwords among them.
     standard: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: All variables, as they were when the settings were read: by them the platform is told.
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def is_disabled(self, *names: str) -> bool:
         """Whether what goes by these names is switched off.
@@ -299,7 +299,7 @@ def load(
         framework_settings=found.frameworks,
         framework_environment=found.environment,
         standard=others,
-        environ=dict(environ),
+        variables=dict(environ),
         **found.values,
     )
 

@@ -217,6 +217,24 @@ def test_tree(autotrace: Command, write: Fill) -> None:
     ]
 
 
+def test_show_links(autotrace: Command, write: Fill) -> None:
+    """Which traces led to this one, by what its root says; their names are anybody's text, and may not be known."""
+    write(trace="b", name="POST /ask\x1b[31m")
+    links = [{"trace_id": trace * 32, "span_id": "1" * 16, "attributes": {}} for trace in "bcba"]
+    write(trace="a", links=links)
+    write(trace="a", span="2", parent="1", links=[{"trace_id": "d" * 32, "span_id": "1" * 16, "attributes": {}}])
+    lines = autotrace("traces", "show", "aaaa").stdout.splitlines()
+    assert [line for line in lines if line.startswith("linked")] == [
+        f"linked to {'b' * 32}  POST /ask\\x1b[31m",
+        f"linked to {'c' * 32}  not in this store",
+    ]
+    shown = json.loads(autotrace("traces", "show", "aaaa", "--json").stdout)
+    assert [span["links"] for span in shown["spans"]] == [
+        links,
+        [{"trace_id": "d" * 32, "span_id": "1" * 16, "attributes": {}}],
+    ]
+
+
 def test_show_json(autotrace: Command, write: Fill) -> None:
     """The object of the list, and the spans by start."""
     write("a", "2", "1", start=1)

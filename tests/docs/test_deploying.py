@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -24,6 +25,12 @@ CHAT = ("/", "/chat", {"messages": [{"role": "user", "content": "Why?"}]})
 ASK = ("/health", "/ask", {"question": "Why?"})
 QUESTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {"fastapi_chat": CHAT, "flask_agent": ASK}
 
+#: What is run each time. The rest, on servers that tests/serving/matrix has too, where SERVING_MATRIX=whole asks.
+QUICK = {
+    "uvicorn app:app --port 8000",
+    "gunicorn app:app --bind 127.0.0.1:8000 --workers 2 --worker-class uvicorn_worker.UvicornWorker",
+}
+
 #: What tests/examples runs, with all that they need: a broker, MLflow, Ray.
 ELSEWHERE = {"celery_worker", "mlflow_agent_server", "ray_serve"}
 
@@ -35,6 +42,11 @@ COMMANDS = [
     for found in BLOCK.finditer(page.read_text(encoding="utf-8"))
     if found["example"] not in ELSEWHERE
 ]
+
+
+def test_quick_commands_are_on_a_page() -> None:
+    """What is run each time has not got lost."""
+    assert {f"autotrace run {command}" for command in QUICK} <= {parameters.values[1] for parameters in COMMANDS}
 
 
 def test_every_page_is_linked() -> None:
@@ -58,6 +70,8 @@ def test_commands_elsewhere_are_those_of_the_examples() -> None:
 @pytest.mark.parametrize(("name", "command"), COMMANDS)
 def test_command_serves_and_traces(model: OpenAIServer, tmp_path: Path, name: str, command: str) -> None:
     """What the page says serves the example; a question is one trace, whole when the server has ended."""
+    if command.removeprefix("autotrace run ") not in QUICK and os.environ.get("SERVING_MATRIX") != "whole":
+        pytest.skip("one of many: SERVING_MATRIX=whole asks for it")
     words = shlex.split(command)
     if not (SCRIPTS / words[2]).exists():
         pytest.skip(f"{words[2]} is not installed")

@@ -48,7 +48,7 @@ def describe(config: Config) -> Description:
     from autotrace.delivery.platform import detect
     from autotrace.delivery.resource import environment_of, release_of, service_of
 
-    platform = detect(config.environ, ["autotrace"], {})
+    platform = detect(config.variables, ["autotrace"], {})
     environment = environment_of(config, platform)
     service, release = service_of(config, platform), release_of(config, platform)
     return Description(

@@ -103,7 +103,7 @@ def _latest_feedback(trace: TraceSummary) -> Text:
 def print_trace(trace: Trace) -> None:
     """The heading, the tree of spans, then what each span says."""
     out = console()
-    for line in _heading(trace.summary):
+    for line in (*_heading(trace.summary), *map(_link_line, trace.linked)):
         _print(out, line)
     out.print()
     tree = list(in_tree_order(trace.spans))
@@ -158,6 +158,12 @@ def _feedback_line(each: Feedback) -> Text:
     if each.comment:
         line.append(f"  {first_line(each.comment)}")
     return line
+
+
+def _link_line(link: tuple[str, str | None]) -> Text:
+    trace_id, name = link
+    told = first_line(name) if name is not None else "not in this store"
+    return Text.assemble(("linked to ", "cyan"), visible(trace_id), (f"  {told}", "dim"))
 
 
 def _branches(depths: Sequence[int]) -> list[str]:

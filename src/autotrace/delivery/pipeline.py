@@ -71,7 +71,7 @@ class Pipeline:
         self._drainer: Drainer | None = None
         self._offered = offered
         self._config = config
-        self._platform = detect(config.environ, sys.argv, sys.modules)
+        self._platform = detect(config.variables, sys.argv, sys.modules)
         #: Whether what is said of the process is ours to say: an app's provider has said it.
         self._is_ours = provider is None
         self._journal: Journal | None = None

@@ -37,7 +37,7 @@ def resource_of(config: Config, platform: Platform) -> Resource:
     """The resource of this process: what the settings say, then OpenTelemetry's variables, then what can be seen."""
     found: dict[str, str | int] = {
         **_program(),
-        **checkout.built_from(config.environ),
+        **checkout.built_from(config.variables),
         **checkout.found(),
         "host.name": socket.gethostname(),
         "process.pid": os.getpid(),

@@ -12,7 +12,7 @@ from ..recording.delegated import Translated, untranslated
 from ..recording.mapping import Amendment, Call
 from ..recording.messages import RequestValues, ResponseValues
 from ..recording.runs import Ended, Run
-from ..serving.tasks import Work
+from ..serving.work import Work
 
 __all__ = [
     "Amendment",
@@ -31,6 +31,7 @@ __all__ = [
     "Sender",
     "StreamClass",
     "Task",
+    "TaskEnd",
     "Work",
 ]
 
@@ -263,7 +264,8 @@ class Task:
         module: Where it lives.
         target: Its name there.
         describe: From a call to what the work is; None: none of ours.
-        response: From what came back to values.
+        response: From what came back to values; to the work's end (Ended) where that tells of a failure without raising
+            it, or of an outcome. Not asked where a TaskEnd has told before.
         makes: The function makes the one that does the work: what it returns is called for each. `describe` is given
             the call of that; its `instance` is the Call that made it.
         flushes: The process may be frozen when the work is done: what was recorded is delivered before.
@@ -273,9 +275,34 @@ class Task:
     module: str
     target: str
     describe: Callable[[Call], Work | None]
-    response: Callable[[Any], ResponseValues | None] | None = None
+    response: Callable[[Any], ResponseValues | Ended | None] | None = None
     makes: bool = False
     flushes: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """One function that a framework calls within a unit of work when that is done, before anybody is told of it.
+
+    Where the framework stores the result before the function of the Task returns: who has the result, has a trace.
+
+    Example:
+        >>> def stored(call):
+        ...     return Ended(call.argument("job_id"), {"output_value": call.argument("result")})
+        >>> TaskEnd("acme.worker", "Results.store", stored).target
+        'Results.store'
+
+    Attributes:
+        module: Where it lives.
+        target: Its name there.
+        describe: From the call to the work's end, whose `id` is the `request_id` of the Work; None: of no interest.
+        optional: Its absence in this version of the framework is no fault.
+    """
+
+    module: str
+    target: str
+    describe: Callable[[Call], Ended | None]
     optional: bool = False
 
 
@@ -362,7 +389,7 @@ class Instrumentation:
         streams: Classes of what those calls return to be iterated.
         events: Functions whose calls become events.
         runs: Functions by which the framework reports its own steps, or does their work.
-        entries: What is called from outside: applications, and functions whose calls are units of work.
+        entries: What is called from outside: applications, functions whose calls are units of work, and ends of those.
         senders: Functions that send something to another process of the program's own.
         delegates: Other instrumentors that trace the framework; one of them is used.
         is_layered: Its model calls are made of one another: only the outermost is a call.
@@ -377,7 +404,7 @@ class Instrumentation:
     streams: tuple[StreamClass, ...] = ()
     events: tuple[Event, ...] = ()
     runs: tuple[RunStart | RunEnd | RunContext | Boundary, ...] = ()
-    entries: tuple[Application | Task, ...] = ()
+    entries: tuple[Application | Task | TaskEnd, ...] = ()
     senders: tuple[Sender, ...] = ()
     delegates: tuple[Delegate, ...] = ()
     is_layered: bool = False

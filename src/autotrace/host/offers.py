@@ -19,6 +19,7 @@ from .instrumentation import (
     Sender,
     StreamClass,
     Task,
+    TaskEnd,
 )
 
 #: What each field of an Instrumentation holds.
@@ -27,7 +28,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "streams": (StreamClass,),
     "events": (Event,),
     "runs": (RunStart, RunEnd, RunContext, Boundary),
-    "entries": (Application, Task),
+    "entries": (Application, Task, TaskEnd),
     "senders": (Sender,),
 }
 

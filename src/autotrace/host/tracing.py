@@ -25,7 +25,7 @@ from ..recording.streams import Pieces
 from ..serving.asgi import AsgiFunction
 from ..serving.senders import SendingFunction
 from ..serving.service import Service
-from ..serving.tasks import TaskFunction
+from ..serving.tasks import TaskEndFunction, TaskFunction
 from ..serving.wsgi import WsgiFunction
 from .delegation import SETTING, Delegation
 from .imports import is_imported
@@ -41,13 +41,14 @@ from .instrumentation import (
     Sender,
     StreamClass,
     Task,
+    TaskEnd,
 )
 from .patching import AppliedPatch, MissingTarget, aliases, resolve
 from .status import HookPoint, HookState
 from .subclasses import Descendants
 
 RunTarget = RunStart | RunEnd | RunContext | Boundary
-ServedTarget = Application | Task | Sender
+ServedTarget = Application | Task | TaskEnd | Sender
 Target = Patch | StreamClass | Event | RunTarget | ServedTarget
 
 
@@ -346,6 +347,8 @@ class TracedFramework:
                 makes=target.makes,
                 flushes=target.flushes,
             )
+        if isinstance(target, TaskEnd):
+            return TaskEndFunction(label, original, target.describe)
         if isinstance(target, Sender):
             return SendingFunction(label, recorder, service, original, target.put, target.host)
         kind = AsgiFunction if target.protocol == "asgi" else WsgiFunction

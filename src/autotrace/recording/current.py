@@ -54,8 +54,12 @@ def current_context() -> Context:
     """The current context; with what is ours, where another tool has replaced it by one from before our operation."""
     context = context_api.get_current()
     innermost = _innermost.get()
-    if innermost is None or innermost is context or context.get(OWN_SPAN) is innermost.get(OWN_SPAN):
+    if innermost is None or innermost is context:
         return completed(context)
+    if context.get(OWN_SPAN) is innermost.get(OWN_SPAN):
+        if HELD not in innermost or HELD in context:
+            return completed(context)
+        return completed(_within_work(context, innermost))
     return completed(_completed(context, innermost))
 
 
@@ -74,6 +78,17 @@ def completed(context: Context) -> Context:
         return context
     delegated = getattr(holder, "delegated", None)
     return context if delegated is None else cast(Context, delegated.within(context))
+
+
+def _within_work(context: Context, innermost: Context) -> Context:
+    """`context` as part of the work at hand, where another tool made it of what a request or a message brought along.
+
+    That has begun a span meanwhile; with none, or with the sender's, it is one that the program chose itself.
+    """
+    holder = context.get(SPAN_KEY)
+    if not isinstance(holder, Span) or holder.get_span_context().is_remote:
+        return context
+    return Context({**{key: value for key, value in innermost.items() if key.startswith(_OURS)}, **context})
 
 
 def _completed(context: Context, innermost: Context) -> Context:

@@ -7,16 +7,16 @@ its request as it did without us. Only what we record looks here for its parent.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
 from . import semconv
 from .guard import guard
-from .labels import EMPTY, LABELS, TRACE, Labels, TraceState
+from .labels import EMPTY, LABELS, TRACE, Labels, TraceState, in_force
 from .messages import RequestValues, ResponseValues
 from .recorder import Operation, Recorder
 from .tracer import ASIDE, HELD, OWN_SPAN, SPAN_KEY, RecordedSpan, new_ids
@@ -47,13 +47,14 @@ class Held:
     Args:
         recorder: Records it.
         outer: The context in which the work begins.
-        describe: Says what the work is; called once, when it is recorded. A subclass may say it itself (`describe`), as
-            it may say what the work came to (`conclude`).
+        describe: Says what the work is; called when it is recorded, and when something is sent before that. A subclass
+            may say it itself (`describe`), as it may say what the work came to (`conclude`).
         kind: SERVER for a request, CONSUMER for a task.
         labels: Whose it is, as far as is known.
         remote: The span of another process that this work belongs to.
         links: Spans that led to it, in traces of their own.
         recorded: Called with the trace's id, 32 hexadecimal digits, when the root is recorded.
+        id: What the framework calls it, by which it is known where its end is told of.
 
     Attributes:
         started: When the work began, in ns since 1970.
@@ -62,7 +63,7 @@ class Held:
 
     __slots__ = (
         *("_describe", "_ending", "_kind", "_labels", "_links", "_lock", "_operation", "_outer", "_recorded"),
-        *("_recorder", "_remote", "_trace_id", "started", "state"),
+        *("_recorder", "_remote", "_span_id", "_trace_id", "id", "started", "state"),
     )
 
     def __init__(
@@ -76,7 +77,9 @@ class Held:
         remote: SpanContext | None = None,
         links: Sequence[SpanContext] = (),
         recorded: Callable[[str], None] | None = None,
+        id: Hashable = None,  # noqa: A002
     ) -> None:
+        self.id = id
         self.started = recorder.now()
         self._recorder = recorder
         self._outer = outer
@@ -87,7 +90,7 @@ class Held:
         self._recorded = recorded
         self._operation: Operation | None = None
         self._ending: _Ending | None = None
-        self._trace_id = 0
+        self._trace_id = self._span_id = 0
         self._lock = threading.RLock()
         around = outer.get(TRACE)
         if isinstance(around, TraceState) and remote is None:  # a trace that there is already
@@ -150,6 +153,30 @@ class Held:
     def is_nearest(self, context: Context) -> bool:
         """Whether nothing of ours is between this and `context`."""
         return context.get(OWN_SPAN) is self._outer.get(OWN_SPAN)
+
+    def reference(self) -> SpanContext | None:
+        """The ids that the root has, or would have; None where only the app's own tracer provider could say.
+
+        For who refers to it without being part of it: that is no reason to record it. Work that is not recorded by now
+        and was sent itself may never be: then its sender's.
+        """
+        with self._lock:
+            if self._operation is not None:
+                return self._operation.span.get_span_context()
+            if self._links:
+                return self._links[0]
+            if self._recorder.is_shared or not self.trace_id:
+                return None
+            self._span_id = self._span_id or new_ids().getrandbits(64) or 1
+            return SpanContext(self.trace_id, self._span_id, False, TraceFlags(TraceFlags.SAMPLED))
+
+    def whose(self, context: Context) -> Labels:
+        """Whose it is, as far as can be said now, in a context of this work's."""
+        known = in_force(context) or EMPTY
+        if self._operation is None:
+            with guard(f"{self._recorder.name}: request values"):
+                return known.over((self._labels or EMPTY).over(self.describe().labels))
+        return known
 
     def within(self, context: Context) -> Context:
         """A context of this work's, with the root as the parent of what is about to begin in it.
@@ -236,7 +263,7 @@ class Held:
             parent=self._parent(context, labels),
             started=self.started,
             kind=self._kind,
-            trace_id=self._trace_id,
+            ids=(self._trace_id, self._span_id),
         )
         assert isinstance(operation, Operation)
         for link in self._links:

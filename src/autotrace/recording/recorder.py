@@ -86,7 +86,7 @@ class Recorder:
         parent: Context | None = None,
         started: int | None = None,
         kind: SpanKind | None = None,
-        trace_id: int = 0,
+        ids: tuple[int, int] = (0, 0),
     ) -> Operation | Contribution:
         """Starts an operation: a span, or a contribution to the model call that it lies in.
 
@@ -96,7 +96,7 @@ class Recorder:
             parent: The context that it lies in; the current one when None.
             started: When it started, in ns since 1970; now when None.
             kind: Its kind, where that does not follow from `operation`.
-            trace_id: The id of the trace that it begins, if it begins one; 0: a new one.
+            ids: The id of the trace that it begins, if it begins one, and its own; 0: a new one.
         """
         values = values if values is not None else {}
         if type(values) is not dict or not values.keys() <= REQUEST_KEYS:
@@ -132,7 +132,7 @@ class Recorder:
         tracer = self.tracer
         span: Span
         if type(tracer) is LeanTracer:
-            span = tracer.start_known(name, context, kind, attributes, started, trace_id)
+            span = tracer.start_known(name, context, kind, attributes, started, ids)
         else:
             span = tracer.start_span(name, context, kind, attributes, start_time=started)
         inner: dict[str, object] = {**context, SPAN_KEY: span, OWN_SPAN: span}

@@ -59,14 +59,14 @@ class Run:
 
 @dataclass(slots=True)
 class Ended:
-    """The end of a run, as a plugin describes it. Not to be changed.
+    """The end of a run, or of a unit of work, as a plugin describes it. Not to be changed.
 
     Example:
         >>> Ended("step-7", {"output_value": 42}).outcome is None
         True
 
     Attributes:
-        id: The run's.
+        id: The run's; the `request_id` of a Work.
         values: What has become known, or a function that tells it when it is wanted.
         error: What it failed with.
         outcome: `cancelled`, `paused`, ...: an end that is neither success nor failure.

@@ -255,28 +255,28 @@ class LeanTracer(trace.Tracer):
         kind: SpanKind,
         attributes: dict[str, Any],
         start_time: int,
-        trace_id: int = 0,
+        ids: tuple[int, int] = (0, 0),
     ) -> RecordedSpan:
         """Starts a span with attributes that are known to be clean; the dict becomes the span's own.
 
-        Where it begins a trace, that has the id `trace_id`, or a new one for 0.
+        Where it begins a trace, that has the first of `ids`; the second is the span's. 0 stands for a new one.
         """
+        trace_id, span_id = ids
         holder = trace.get_current_span(context) if context is None else context.get(SPAN_KEY)
         if type(holder) is not RecordedSpan and context is not None:
             holder = _nearest(context, holder)
         parent = holder.get_span_context() if isinstance(holder, trace.Span) else None
-        ids = self._ids()
+        bits = self._ids()
         if parent is None or not parent.is_valid:
-            parent, trace_id = None, trace_id or ids.getrandbits(128) or 1
+            parent, trace_id = None, trace_id or bits.getrandbits(128) or 1
             flags = _root_flags(trace_id, name, kind)
         else:
             trace_id, flags = parent.trace_id, parent.trace_flags
         if len(attributes) > MAX_ATTRIBUTES:
             attributes = dict(itertools.islice(attributes.items(), MAX_ATTRIBUTES))
         is_root = parent is None or parent.is_remote or not isinstance(holder, RecordedSpan)
-        span = RecordedSpan(
-            self, name, trace_id, ids.getrandbits(64) or 1, flags, parent, is_root, kind, attributes, start_time
-        )
+        span_id = span_id or bits.getrandbits(64) or 1
+        span = RecordedSpan(self, name, trace_id, span_id, flags, parent, is_root, kind, attributes, start_time)
         if is_root:
             self.sink.started(span)
         return span

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, SpanContext
 
 from ..recording.current import current_context
 from ..recording.guard import guard
@@ -18,7 +18,7 @@ from ..recording.labels import in_force
 from ..recording.mapping import Amendment, Call, parameter_names
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
-from ..recording.tracer import SPAN_KEY
+from ..recording.tracer import OWN_SPAN, SPAN_KEY
 from .service import Service
 
 #: Whose trace it is, for workers of the program's own.
@@ -77,30 +77,40 @@ class SendingFunction:
             host = self._host(call)
             if not host or not self._service().is_own_host(host):
                 return None
-        headers = headers_of(context, with_labels=self._host is None)
+        headers = headers_of(context, is_part=self._host is not None)
         return self._put(call, headers) if headers else None
 
 
-def headers_of(context: Context, with_labels: bool) -> dict[str, str]:
+def headers_of(context: Context, is_part: bool) -> dict[str, str]:
     """What tells another process where its work belongs: empty outside of a trace.
-
-    Whoever is told refers to the trace, so that its root is recorded from now on.
 
     Args:
         context: The sender's.
-        with_labels: Whether to say whose trace it is, too.
+        is_part: The work is to be part of the sender's trace, whose root is recorded for it. Else it is a trace of its
+            own, which refers to the sender's and is told whose that is: no reason to record it.
     """
+    if is_part:
+        held = held_in(context)
+        if held is not None and not held.is_over:
+            context = held.within(context)
+        return _traceparent(_ids_of(context.get(SPAN_KEY)))
     held = held_in(context)
-    if held is not None and not held.is_over:
-        context = held.within(context)
-    span = context.get(SPAN_KEY)
-    found = span.get_span_context() if isinstance(span, Span) else None
-    if found is None or not found.is_valid:
-        return {}
-    headers = {"traceparent": f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"}
-    labels = in_force(context) if with_labels else None
+    own = _ids_of(context.get(OWN_SPAN)) or (held.reference() if held is not None else None)
+    headers = _traceparent(own or _ids_of(context.get(SPAN_KEY)))
+    labels = held.whose(context) if held is not None else in_force(context)
     if labels is not None and labels.session:
         headers[SESSION] = str(labels.session)
     if labels is not None and labels.user:
         headers[USER] = str(labels.user)
     return headers
+
+
+def _ids_of(span: object) -> SpanContext | None:
+    found = span.get_span_context() if isinstance(span, Span) else None
+    return found if found is not None and found.is_valid else None
+
+
+def _traceparent(ids: SpanContext | None) -> dict[str, str]:
+    if ids is None:
+        return {}
+    return {"traceparent": f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{ids.trace_flags:02x}"}

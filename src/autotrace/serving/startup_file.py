@@ -19,7 +19,8 @@ State = Literal["absent", "installed", "outdated", "foreign"]
 _MARK = '# Written by "autotrace install-hook"; "autotrace install-hook --remove" takes it away.\n'
 _COMMENT = _MARK + "# Where AUTOTRACE=1 is set, the interpreters of this environment trace.\n"
 #: What a line of a `.pth` file executes where AUTOTRACE is set. Whatever happens, no exception leaves it; where
-#: autotrace has been uninstalled nothing is said, and what is said is said once, though virtual environments read the file twice.
+#: autotrace has been uninstalled nothing is said, and what is said is said once, though virtual environments read the
+#: file twice.
 _CODE = """\
 try:
     from autotrace.serving import hook

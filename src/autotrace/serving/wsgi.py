@@ -310,11 +310,17 @@ def server_of(environ: Mapping[str, Any]) -> str:
 
 def _answer(endpoint: FeedbackEndpoint, environ: Environ, start_response: StartResponse) -> list[bytes]:
     """Answers in the application's place."""
-    length = str(environ.get("CONTENT_LENGTH") or "0")
-    wanted = min(int(length) if length.isdecimal() else 0, endpoint.limit + 1)
-    body = environ["wsgi.input"].read(wanted) if wanted else b""
-    reply = endpoint.answer(environ["REQUEST_METHOD"], headers_of(environ), body)
-    start_response(
-        f"{reply.status} {HTTPStatus(reply.status).phrase}", [*reply.headers, ("Content-Length", str(len(reply.body)))]
-    )
+    reply = endpoint.answer(environ["REQUEST_METHOD"], headers_of(environ), _body(environ, endpoint.limit + 1))
+    start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", reply.headers)
     return [reply.body]
+
+
+def _body(environ: Environ, limit: int) -> bytes:
+    """The request's body, as far as the limit: as long as it says, or to its end where the server knows that."""
+    length = str(environ.get("CONTENT_LENGTH") or "")
+    if length:
+        wanted = min(int(length), limit) if length.isdecimal() and len(length) < 10 else 0
+    else:
+        wanted = limit if environ.get("wsgi.input_terminated") else 0
+    body: bytes = environ["wsgi.input"].read(wanted) if wanted else b""
+    return body

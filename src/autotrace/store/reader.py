@@ -26,11 +26,17 @@ _ENTRIES = f"SELECT {JOURNALLED}, content FROM spans LEFT JOIN payloads USING (i
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One trace with everything that was recorded: spans earliest first, payloads by row id."""
+    """One trace with everything that was recorded: spans earliest first, payloads by row id.
+
+    Attributes:
+        linked: The spans of other traces that led to this one, by what its roots say: trace id, and the span's name
+            where the store has it.
+    """
 
     summary: TraceSummary
     spans: tuple[Span, ...]
     payloads: dict[int, Payload]
+    linked: tuple[tuple[str, str | None], ...] = ()
 
     def payload(self, span: Span) -> Payload:
         """The wide part of one of the spans."""
@@ -123,7 +129,9 @@ class Reader(View):
             if not spans:
                 return None
             payloads = {span.id: self._payload(span) for span in spans}
-            return Trace(self._summary(trace_id, spans, lambda span: payloads[span.id]), tuple(spans), payloads)
+            summary = self._summary(trace_id, spans, lambda span: payloads[span.id])
+            roots = [payloads[span.id] for span in spans if span.root]
+            return Trace(summary, tuple(spans), payloads, tuple(self._linked(roots, trace_id)))
 
     def state(self, trace_id: str) -> bytes:
         """What changes when anything is added to a trace."""
@@ -154,6 +162,13 @@ class Reader(View):
             except ValueError as error:
                 self.notes.append(f"span {span.span_id}: {error}")
         return Payload()
+
+    def _linked(self, roots: Sequence[Payload], trace_id: str) -> Iterator[tuple[str, str | None]]:
+        links = [(str(link.get("trace_id")), str(link.get("span_id"))) for root in roots for link in root.links]
+        for other, span_id in dict.fromkeys(links):
+            if other != trace_id:
+                rows = self._rows("SELECT name FROM spans WHERE trace_id = ? AND span_id = ?", (other, span_id))
+                yield other, next((str(row[0]) for row in rows), None)
 
     def _summary(self, trace_id: str, spans: Sequence[Span], payload_of: PayloadOf) -> TraceSummary:
         said = Said.of(body_of(content) for content in self._updates(trace_id))

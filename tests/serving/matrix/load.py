@@ -89,6 +89,41 @@ def load(client: Client, asked: Sequence[Question], passing: int) -> list[Answer
         return list(threads.map(one, asked))
 
 
+def body_of_question(question: Question) -> dict[str, Any]:
+    """The JSON that a question is asked with."""
+    who = {"session_id": question.session, "user_id": question.user} if question.in_body else {}
+    return {"question": question.text, **who}
+
+
+def text_of_answer(content: bytes, content_type: str) -> str:
+    """The answer in JSON, or in server-sent events to the last."""
+    if not content_type.startswith("text/event-stream"):
+        return str(json.loads(content)["answer"])
+    lines = [line.removeprefix("data: ") for line in content.decode().splitlines() if line]
+    assert lines[-1] == "[DONE]", content
+    return "".join(json.loads(line)["delta"] for line in lines[:-1])
+
+
+def body_for_responses(question: Question) -> dict[str, Any]:
+    """The same for OpenAI's Responses API, as MLflow extends it."""
+    who = {"conversation_id": question.session, "user_id": question.user}
+    return {
+        "input": [{"role": "user", "content": question.text}],
+        **({"stream": True} if question.path.endswith("?stream") else {}),
+        **({"context": who} if question.in_body else {}),
+    }
+
+
+def text_of_response(content: bytes, content_type: str) -> str:
+    """The answer in a reply of the Responses API, or in its stream of events."""
+    if not content_type.startswith("text/event-stream"):
+        return str(json.loads(content)["output"][-1]["content"][0]["text"])
+    lines = [line.removeprefix("data: ") for line in content.decode().splitlines() if line]
+    assert lines[-1] == "[DONE]", content
+    events = [json.loads(line) for line in lines[:-1]]
+    return "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+
+
 class HttpClient:
     """Asks over HTTP, with a connection for each request.
 
@@ -101,32 +136,31 @@ class HttpClient:
     def __init__(
         self,
         port: int,
-        health: str = "/health",
-        body_of: Callable[[Question], dict[str, Any]] | None = None,
-        text_of: Callable[[bytes, str], str] | None = None,
+        body_of: Callable[[Question], dict[str, Any]] = body_of_question,
+        text_of: Callable[[bytes, str], str] = text_of_answer,
     ) -> None:
-        self._port, self._health = port, health
-        self._body_of, self._text_of = body_of or body_of_question, text_of or text_of_answer
+        self._port = port
+        self._body_of, self._text_of = body_of, text_of
 
     def ask(self, question: Question) -> Answer:
         headers = {"content-type": "application/json", "x-request-id": question.request_id}
         if not question.in_body:
             headers |= {"x-session-id": question.session, "x-user-id": question.user}
         body = json.dumps(self._body_of(question))
-        status, found, content = self.request("POST", question.path.partition("#")[0], body, headers)
+        status, found, content = self.request("POST", question.path.partition("?")[0], body, headers)
         assert status == 200, content
         text = self._text_of(content, found.get("content-type", ""))
         return Answer(question, text, found.get("x-autotrace-trace-id"))
 
     def pass_by(self) -> None:
-        status, found, content = self.request("GET", self._health)
+        status, found, content = self.request("GET", "/health")
         assert status == 200, content
         assert "x-autotrace-trace-id" not in found
 
     def is_ready(self) -> bool:
         """Whether the program answers at all."""
         try:
-            return self.request("GET", self._health)[0] == 200
+            return self.request("GET", "/health")[0] == 200
         except (OSError, http.client.HTTPException):
             return False
 
@@ -141,21 +175,6 @@ class HttpClient:
             return reply.status, {name.lower(): text for name, text in reply.getheaders()}, reply.read()
         finally:
             connection.close()
-
-
-def body_of_question(question: Question) -> dict[str, Any]:
-    """The JSON that a question is asked with."""
-    who = {"session_id": question.session, "user_id": question.user} if question.in_body else {}
-    return {"question": question.text, **who}
-
-
-def text_of_answer(content: bytes, content_type: str) -> str:
-    """The answer in JSON, or in server-sent events to the last."""
-    if not content_type.startswith("text/event-stream"):
-        return str(json.loads(content)["answer"])
-    lines = [line.removeprefix("data: ") for line in content.decode().splitlines() if line]
-    assert lines[-1] == "[DONE]", content
-    return "".join(json.loads(line)["delta"] for line in lines[:-1])
 
 
 class LinesClient:

@@ -15,7 +15,7 @@ import pytest
 from ...delivery.destinations.mlflow_server import Server
 from .arrived import not_in_mlflow, not_in_store, traces_of
 from .conftest import IS_WHOLE, Model
-from .load import Client, HttpClient, LinesClient, load, questions
+from .load import Client, HttpClient, LinesClient, body_for_responses, load, questions, text_of_response
 from .serving_process import ServingProcess, free_port
 from .stacks import ENDINGS, SIGTERM, STACKS, Stack, command_of
 
@@ -50,9 +50,9 @@ def test_matrix(
     skip_without(stack, ending)
     server = request.getfixturevalue("mlflow_server") if IS_WHOLE else None
     environment |= destinations(server, tmp_path.name)
-    billed = model.billed()
 
     running, client = serve(stack, tmp_path, environment)
+    billed = model.billed()
     try:
         answers = load(client, questions(REQUESTS, stack.paths), PASSING)
         if ending == SIGTERM:
@@ -89,18 +89,31 @@ def destinations(server: Server | None, experiment: str) -> dict[str, str]:
 
 def serve(stack: Stack, folder: Path, environment: Mapping[str, str]) -> tuple[ServingProcess, Client]:
     """Starts a stack, and waits until it is ready."""
-    shutil.copy(APPS / stack.app, folder)
+    for app in stack.apps:
+        shutil.copy(APPS / app, folder)
+    if "{model}" in stack.command:
+        save_model(folder, environment)
     port = free_port()
     is_piped = stack.speaks == "lines"
-    running = ServingProcess(command_of(stack, port), folder, {**environment, **stack.environment}, is_piped)
+    running = ServingProcess(command_of(stack, port, folder), folder, {**environment, **stack.environment}, is_piped)
     pipes: Any = running.process.stdin, running.process.stdout
-    client: Any = LinesClient(*pipes) if is_piped else HttpClient(port)
+    client: Any = HttpClient(port)
+    if stack.speaks == "responses":
+        client = HttpClient(port, body_for_responses, text_of_response)
+    elif is_piped:
+        client = LinesClient(*pipes)
     try:
         running.wait(client.is_ready)
     except BaseException:
         running.kill()
         raise
     return running, client
+
+
+def save_model(folder: Path, environment: Mapping[str, str]) -> None:
+    """Makes a model of the agent, as MLflow's users do before they serve it."""
+    code = "import mlflow; mlflow.pyfunc.save_model('model', python_model='mlflow_agent.py')"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder, env=dict(environment), timeout=120)
 
 
 def drain(folder: Path, environment: Mapping[str, str]) -> None:

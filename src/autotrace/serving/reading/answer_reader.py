@@ -54,7 +54,7 @@ class AnswerReader:
         self._charset = known.charset
         self._fields = fields
         self._stream: _Stream | None = None
-        self._is_over = self._kind in ("binary", "form", "multipart") or status < 200 or 300 <= status < 400
+        self._is_over = self._kind in ("binary", "form", "multipart") or not _has_answer(status)
         self._chunks: list[bytes] = []
         self._size = 0
         self._rest = b""
@@ -82,7 +82,7 @@ class AnswerReader:
             return Answered()
         if self._status >= 400:
             return failure(self._rest, self._charset)
-        return whole_answer(self._rest, self._charset, self._fields)
+        return whole_answer(self._rest, self._kind, self._charset, self._fields)
 
     def _digest(self) -> None:
         """Takes what has gathered to where it belongs."""
@@ -95,23 +95,27 @@ class AnswerReader:
         if self._decoder is not None:
             data = self._decoder.decode(data)
             self._is_over = self._decoder.is_broken
-        if self._stream is None:
-            data = self._rest = self._rest + data
-            self._stream = self._streamed()
+        if self._stream is None and not self._rest:
+            self._stream = self._streamed(data)
         if self._stream is not None:
-            self._rest = b""
             self._stream.add(data)
-        elif len(data) >= MOST:
-            self._rest, self._is_over = data[:MOST], True
-        else:
-            self._limit = _BATCH + len(data)
+            return
+        self._rest += data
+        self._limit = max(self._limit, len(self._rest))
+        if len(self._rest) >= MOST:
+            self._rest, self._is_over = self._rest[:MOST], True
 
-    def _streamed(self) -> _Stream | None:
-        """The stream that this body is; None where it is none."""
-        if self._status >= 400 or not self._rest:
+    def _streamed(self, start: bytes) -> _Stream | None:
+        """The stream that this body is, by its beginning; None where it is none."""
+        if self._status >= 400 or not start:
             return None
-        kind = self._kind if self._kind in ("events", "lines") else kind_of(self._rest)
+        kind = self._kind if self._kind in ("events", "lines") else kind_of(start)
         return None if kind is None else _Stream(kind, self._fields)
+
+
+def _has_answer(status: int) -> bool:
+    """Whether a response has a body, and no mere direction to another address."""
+    return status >= 200 and not 300 <= status < 400 and status not in (204, 205)
 
 
 def read_response(
@@ -154,7 +158,7 @@ class _Stream:
         is_too_long = len(data) - end > MOST
         if is_too_long:
             end = len(data)
-        self._fold_up(data[:end])
+        self._fold_up(data[:end], is_too_long)
         self._rest = data[end:]
         self._skips = self._skips or is_too_long
 
@@ -165,11 +169,11 @@ class _Stream:
 
     def answered(self) -> Answered:
         """The answer, with what was cut off."""
-        self._fold_up(self._rest)
+        self._fold_up(self._rest, is_cut=True)
         return self._fold.answered()
 
-    def _fold_up(self, data: bytes) -> None:
+    def _fold_up(self, data: bytes, is_cut: bool) -> None:
         if self._skips and data:
             data, self._skips = data[begins(self._kind, data) :], False
         for name, piece in pieces(self._kind, data):
-            self._fold.add(name, piece)
+            self._fold.add(name, piece, is_cut)

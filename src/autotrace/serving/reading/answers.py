@@ -38,8 +38,10 @@ def answer(value: Any, fields: Fields) -> Answered:
     return Answered(error=error) if error else Answered(*(said(value, PLACES) or Said()))
 
 
-def whole_answer(body: bytes, charset: str, fields: Fields) -> Answered:
+def whole_answer(body: bytes, kind: str, charset: str, fields: Fields) -> Answered:
     """What the body of a response answers: JSON counts as what it stands for. A page is no answer."""
+    if kind == "json":
+        return answer(json_value(body), fields)
     if is_page(body):
         return Answered()
     value = json_value(body) if is_json(body) else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from .lenient_json import loads
+
 #: What ends an event.
 _ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 #: What a stream of events begins with.
 _STARTS = (b"data:", b"event:", b"id:", b"retry:", b": ")
 #: Bytes of a first line by which lines of JSON are known.
-_LINE = 10_000
+_LINE = 30_000
 
 
 def kind_of(start: bytes) -> Literal["events", "lines"] | None:
@@ -19,7 +21,7 @@ def kind_of(start: bytes) -> Literal["events", "lines"] | None:
     if start.startswith(_STARTS):
         return "events"
     line, _, rest = start.partition(b"\n")
-    is_lines = line.startswith(b"{") and line.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{")
+    is_lines = rest.lstrip().startswith(b"{") and line.startswith(b"{") and type(loads(line)) is dict
     return "lines" if is_lines else None
 
 

@@ -19,7 +19,7 @@ from .dialects.langchain import graph_update, log_patch
 from .dialects.messages import chat_message
 from .dialects.openai import choices, response_event
 from .fields import Fields, first_at
-from .lenient_json import begun
+from .lenient_json import begun, loads
 from .parts import parts
 
 #: What an event is called that brings no part of the answer.
@@ -30,7 +30,7 @@ _SILENT = re.compile(
 #: Where the next words stand in JSON of no known dialect, in the order in which they count.
 _PLACES = (
     *("delta", "token", "content", "text", "chunk", "answer", "output", "response", "message", "data", "result"),
-    *("reply", "completion", "parts", "candidates", "output_text", "generated_text"),
+    *("reply", "completion", "parts", "candidates", "output_text", "generated_text", "artifact", "artifactUpdate"),
 )
 _DEPTH = 6
 
@@ -42,13 +42,15 @@ class Fold:
         fields: Where the user's settings say that the answer stands in each piece.
     """
 
-    __slots__ = ("_assembly", "_learns", "_like", "_output")
+    __slots__ = ("_assembly", "_is_json", "_learns", "_like", "_output")
 
     def __init__(self, fields: Fields) -> None:
         self._output = fields.output
         self._assembly = Assembly()
         self._like: _Like | None = None
         self._learns = _TRIES
+        #: Whether pieces have been JSON so far; None: there were none.
+        self._is_json: bool | None = None
 
     @property
     def is_full(self) -> bool:
@@ -59,29 +61,25 @@ class Fold:
         """The answer as far as it has come."""
         return self._assembly.answered()
 
-    def add(self, name: bytes, data: bytes) -> None:
+    def add(self, name: bytes, data: bytes, is_cut: bool = False) -> None:
         """Adds a piece.
 
         Args:
             name: What the event is called; empty where it has no name.
             data: JSON, or text.
+            is_cut: Whether it may be cut off.
         """
         like = self._like
         if like is not None and like.takes(name, data):
             return
-        if data[:1] in _JSON:
-            if data == b"[DONE]":
-                return
-            try:
-                value = orjson.loads(data)
-            except ValueError:
-                value = begun(data.decode("utf-8", "replace"))  # the last one may be cut off
-            if value:
-                heard = self._value(name, value, len(data))
-                if heard is not None and self._learns:
-                    self._learn(name, data, *heard)
-                return
-        self._plain(name, data)
+        value = _value(data, is_cut) if data[:1] in _JSON else None
+        if value is None or (self._is_json is False and type(value) is not dict):
+            self._plain(name, data)
+            return
+        self._is_json = True
+        heard = self._add(name, value, len(data))
+        if heard is not None and self._learns:
+            self._learn(name, data, *heard)
 
     def _learn(self, name: bytes, data: bytes, say: Callable[[str], None], words: str) -> None:
         """Remembers a piece, so that the next ones like it need not be parsed."""
@@ -91,18 +89,22 @@ class Fold:
             self._like = _Like(name, before + b'"', b'"' + after, say)
 
     def _plain(self, name: bytes, data: bytes) -> None:
+        """A piece that is no JSON: words, unless the others were JSON and this one is a broken one."""
+        if data == b"[DONE]" or (self._is_json and data[:1] in _JSON):
+            return
         if name == b"error":
             self._assembly.fail(data.decode("utf-8", "replace"))
         elif not name or not _is_silent(name.decode("latin-1")):
+            self._is_json = self._is_json or False
             self._assembly.words.add(data.decode("utf-8", "replace"))
 
-    def _value(self, name: bytes, value: Any, size: int) -> Heard | None:
+    def _add(self, name: bytes, value: Any, size: int) -> Heard | None:
         if type(value) is dict:
             return self._object(name, value, size)
         if type(value) is str:
             if not name or not _is_silent(name.decode("latin-1")):
                 self._assembly.words.add(value)
-        elif type(value) is list:
+        elif type(value) is list and value:
             if role_of(value[0]) is not None and len(value) == 2 and role_of(value[1]) is None:
                 return chat_message(self._assembly, value[0])  # LangGraph's: a message, what is known of it
             if messages(value) is not None:
@@ -184,6 +186,14 @@ class _Like(NamedTuple):
 #: How often a piece is remembered in vain: of some streams no two are alike.
 _TRIES = 8
 _JSON = frozenset({b"{", b"[", b'"'})
+
+
+def _value(data: bytes, is_cut: bool) -> Any:
+    """The JSON value of a piece, as far as it came; None where it is none."""
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return begun(data.decode("utf-8", "replace")) if is_cut else loads(data)
 
 
 @functools.lru_cache(maxsize=256)

@@ -38,8 +38,12 @@ def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) <= _DIGITS else float("inf")
 
 
-def begun(text: str) -> Any:
+def begun(text: str, mark: str = "") -> Any:
     """The value that a JSON text begins, as far as it came; None where it begins none.
+
+    Args:
+        text: The beginning.
+        mark: What a string that is cut off ends in.
 
     Example:
         >>> begun('{"answer": "Oslo has 4 deg')
@@ -49,19 +53,19 @@ def begun(text: str) -> Any:
     safe = depth = 0  # where the last value before a comma ended, and in how many brackets it stands
     end, quote = len(text), ""
     for count, token in enumerate(_TOKEN.finditer(text)):
-        mark = text[token.start()]
-        if mark == '"':
+        sign = text[token.start()]
+        if sign == '"':
             if not token[1]:
-                end, quote = token.end(), '"'
+                end, quote = token.end(), mark + '"'
                 break
-        elif mark in "]}":
+        elif sign in "]}":
             if not brackets:
                 break
             brackets.pop()
         else:
             safe = token.start()
-            if mark != ",":
-                brackets.append(_CLOSING[mark])
+            if sign != ",":
+                brackets.append(_CLOSING[sign])
                 safe += 1
             depth = len(brackets)
             if count >= MOST_TOKENS or depth >= MOST_BRACKETS:

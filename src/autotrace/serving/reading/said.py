@@ -134,13 +134,16 @@ def cut(text: str) -> str:
 def bounded(value: Any) -> Any:
     """A value, or what the beginning of its JSON says."""
     text = to_json(value)
-    return value if len(text) <= LONGEST else begun(text[:LONGEST])
+    return value if len(text) <= LONGEST else begun(text[:LONGEST], "…")
 
 
 def json_value(body: bytes) -> Any:
     """The JSON value in a body, as far as it came; None where there is none."""
     value = loads(body)
-    return begun(_decoded(body, "utf-8")) if value is None else value
+    if value is not None:
+        return value
+    text = _decoded(body, "utf-8")
+    return begun(text[:LONGEST], "…" if len(text) > LONGEST else "")
 
 
 def plain_text(body: bytes, charset: str) -> str | None:

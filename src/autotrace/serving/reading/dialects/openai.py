@@ -23,7 +23,7 @@ def choices(assembly: Assembly, given: list[Any]) -> Heard | None:
         if type(words) is str:
             turn.say(words)
             heard = turn.say, words
-        if type(delta) is dict and len(delta) > 1:
+        if type(delta) is dict and (len(delta) > 1 or words is None):
             turn.add(delta)
             heard = None
         reason = choice.get("finish_reason")
