@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autotrace
-from autotrace import ConfigError, activation
+from autotrace import ConfigError, activation, setting_values
 from autotrace.config import SETTINGS, Config, load
 
 from .conftest import Collected, Interpreter
@@ -39,6 +39,13 @@ VALUES: dict[str, tuple[Any, str, str, Any, Any, Any]] = {
     "exit_timeout": (0, "1.5", "3", 0.0, 1.5, 3.0),
     "store_age": ("4w", "1h", "7", 2419200.0, 3600.0, 7.0),
     "store_size": ("1kb", "2MiB", '"3"', 1000, 2 * 1024**2, 3),
+    "session_headers": ("X-Chat", "x-a, X-B,x-a", '["none"]', ("x-chat",), ("x-a", "x-b"), ()),
+    "user_headers": (["X-Who"], "x-a", '"x-b"', ("x-who",), ("x-a",), ("x-b",)),
+    "request_id_headers": ("none", "x-a", '["x-b"]', (), ("x-a",), ("x-b",)),
+    "input_fields": ("data.q", "a.0.b, c,c", '["turns.-1"]', ("data.q",), ("a.0.b", "c"), ("turns.-1",)),
+    "output_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
+    "session_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
+    "user_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
     "feedback_endpoint": (False, "off", "true", False, False, True),
     "feedback_origins": (
         ["https://a"],
@@ -68,6 +75,10 @@ DEFAULTS = {
     "exit_timeout": 2.0,
     "store_age": None,
     "store_size": None,
+    "session_headers": setting_values.SESSION_HEADERS,
+    "user_headers": setting_values.USER_HEADERS,
+    "request_id_headers": setting_values.REQUEST_ID_HEADERS,
+    **dict.fromkeys(("input_fields", "output_fields", "session_fields", "user_fields"), ()),
     "feedback_endpoint": True,
     "feedback_origins": (),
     "feedback_rate": 100.0,

@@ -72,6 +72,10 @@ def test_setting_is_documented(setting: str) -> None:
         "service": "detected",
         "release": "detected",
         "feedback_origins": "none",
+        **dict.fromkeys(("input_fields", "output_fields", "session_fields", "user_fields"), "none"),
+        **dict.fromkeys(
+            ("session_headers", "user_headers", "request_id_headers"), "[the usual ones](requests.md#who-asked)"
+        ),
         "plugins": "none",
         "journal_size": "`1GiB`",
         "journal_age": "`7d`",
@@ -82,6 +86,14 @@ def test_setting_is_documented(setting: str) -> None:
         shown = f"`{value[0] if isinstance(value, tuple) else str(value).lower()}`"
     assert default == shown
     assert meaning
+
+
+def test_headers_are_documented() -> None:
+    """docs/requests.md names the headers that are read without a setting, in the order in which they count."""
+    section = page("docs/requests.md").partition("## Who asked\n")[2].partition("\n## ")[0]
+    for setting, words in rows(section).items():
+        assert tuple(re.findall(r"`([^`]+)`", words[0])) == getattr(Config(), setting)
+    assert set(rows(section)) == {"session_headers", "user_headers", "request_id_headers"}
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
@@ -106,7 +118,7 @@ def test_settings_of_plugin_are_documented(plugin: Path) -> None:
 def outcomes() -> set[str]:
     """How spans end that neither succeed nor fail, by all that the core and the plugins say."""
     found: set[str] = set()
-    for folder in (SOURCE / "recording", SOURCE / "host", *(plugin / "src" for plugin in PLUGINS)):
+    for folder in (SOURCE / "recording", SOURCE / "host", SOURCE / "serving", *(plugin / "src" for plugin in PLUGINS)):
         for path in folder.rglob("*.py"):
             code = path.read_text(encoding="utf-8")
             found.update(re.findall(r'(?:\boutcome(?:: str)? ?= ?|\.(?:end|end_all|abandon)\()"(\w+)"', code))

@@ -15,11 +15,14 @@ def route(request: Mapping[str, Any]) -> str | None:
     path = request.get("PATH_INFO", request.get("path"))
     if urls is None or not isinstance(path, str):
         return None
+    mounted = request.get("SCRIPT_NAME", request.get("root_path")) or ""
+    if "path" in request:
+        path = path.removeprefix(mounted)
     try:
         found = urls.resolve(path).route
     except urls.Resolver404:
         return None
-    return "/" + str(found).lstrip("/^")
+    return f"{mounted}/{str(found).replace('^', '').removesuffix('$').lstrip('/')}"
 
 
 @hookimpl

@@ -10,12 +10,12 @@ from autotrace import Application, Instrumentation, hookimpl
 
 
 def route(_: Mapping[str, Any]) -> str | None:
-    """The rule of the request at hand, which Quart keeps as Flask does."""
+    """The rule of the request or WebSocket at hand, which Quart keeps as Flask does."""
     quart = sys.modules.get("quart")
-    if quart is None or not quart.has_request_context():
+    if quart is None or not (quart.has_request_context() or quart.has_websocket_context()):
         return None
-    rule = quart.request.url_rule
-    return None if rule is None else str(rule.rule)
+    request = quart.request if quart.has_request_context() else quart.websocket
+    return None if request.url_rule is None else f"{request.root_path}{request.url_rule.rule}"
 
 
 @hookimpl

@@ -7,7 +7,7 @@ is ours is missing there. So the innermost context that we made current is remem
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
@@ -64,7 +64,15 @@ def current_context() -> Context:
 
 
 def completed(context: Context) -> Context:
-    """`context`, with what is ours of its span, where an instrumentor made that and knows nothing of us."""
+    """`context`, with what is ours of its span, where an instrumentor made that and knows nothing of us.
+
+    And with the part of the work that is at hand, where that is divided.
+    """
+    held: Any = context.get(HELD)
+    if held is not None:
+        part = held.part()
+        if part is not held:
+            context = Context({**context, HELD: part, TRACE: part.state})
     holder = context.get(SPAN_KEY)
     if holder is None or type(holder) is RecordedSpan:
         return context

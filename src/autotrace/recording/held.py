@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
-from .encoding import readable
+from . import semconv
 from .guard import guard
 from .labels import EMPTY, LABELS, TRACE, Labels, TraceState, in_force
 from .messages import RequestValues, ResponseValues
@@ -47,7 +47,8 @@ class Held:
     Args:
         recorder: Records it.
         outer: The context in which the work begins.
-        describe: Says what the work is; called when it is recorded, and when something is sent before that.
+        describe: Says what the work is; called when it is recorded, and when something is sent before that. A subclass
+            may say it itself (`describe`), as it may say what the work came to (`conclude`).
         kind: SERVER for a request, CONSUMER for a task.
         labels: Whose it is, as far as is known.
         remote: The span of another process that this work belongs to.
@@ -57,19 +58,19 @@ class Held:
 
     Attributes:
         started: When the work began, in ns since 1970.
-        context: What the work is to run in.
+        state: The trace, as far as it runs in this work.
     """
 
     __slots__ = (
-        *("_describe", "_ending", "_kind", "_links", "_lock", "_operation", "_outer", "_recorded", "_recorder"),
-        *("_remote", "_span_id", "_state", "_trace_id", "context", "id", "started"),
+        *("_describe", "_ending", "_kind", "_labels", "_links", "_lock", "_operation", "_outer", "_recorded"),
+        *("_recorder", "_remote", "_span_id", "_trace_id", "id", "started", "state"),
     )
 
     def __init__(
         self,
         recorder: Recorder,
         outer: Context,
-        describe: Callable[[], Description],
+        describe: Callable[[], Description] | None = None,
         *,
         kind: SpanKind = SpanKind.INTERNAL,
         labels: Labels = EMPTY,
@@ -92,14 +93,35 @@ class Held:
         self._trace_id = self._span_id = 0
         self._lock = threading.RLock()
         around = outer.get(TRACE)
-        if isinstance(around, TraceState) and remote is None:  # within a trace already
-            self._state = around
-            near = outer.get(LABELS)
-            known = labels.over(near if isinstance(near, Labels) else EMPTY)
-            self.context = Context({**outer, HELD: self, LABELS: known})
+        if isinstance(around, TraceState) and remote is None:  # a trace that there is already
+            self.state = around
+            self._labels: Labels | None = labels
         else:
-            self._state = TraceState(INVALID_SPAN, labels)
-            self.context = Context({**outer, HELD: self, TRACE: self._state})
+            self.state = TraceState(INVALID_SPAN, labels)
+            self._labels = None
+
+    @property
+    def context(self) -> Context:
+        """What the work is to run in. Made when it is asked for: kept here it would keep this."""
+        return Context({**self._outer, HELD: self, TRACE: self.state})
+
+    def part(self) -> Held:
+        """The part of this work that is at hand: this itself, unless a subclass divides it."""
+        return self
+
+    def describe(self) -> Description:
+        """What the work is."""
+        return Description({}) if self._describe is None else self._describe()
+
+    def noted(self, trace_id: str) -> None:
+        """The root is recorded, in the trace of this id."""
+        if self._recorded is not None:
+            self._recorded(trace_id)
+
+    def conclude(self) -> ResponseValues:
+        """What the work came to, once it is over."""
+        ending = self._ending
+        return {} if ending is None or ending.values is None else ending.values()
 
     @property
     def is_recorded(self) -> bool:
@@ -149,8 +171,12 @@ class Held:
         known = in_force(context) or EMPTY
         if self._operation is None:
             with guard(f"{self._recorder.name}: request values"):
-                return known.over(self._describe().labels)
+                return known.over(self.describe().labels)
         return known
+
+    def is_nearest(self, context: Context) -> bool:
+        """Whether nothing of ours is between this and `context`."""
+        return context.get(OWN_SPAN) is self._outer.get(OWN_SPAN)
 
     def within(self, context: Context) -> Context:
         """A context of this work's, with the root as the parent of what is about to begin in it.
@@ -159,18 +185,30 @@ class Held:
         beneath ours.
         """
         operation = self._operation or self._begin(context)
-        own = self._outer.get(OWN_SPAN)
-        if context.get(OWN_SPAN) is not own:  # something of ours in between
+        if not self.is_nearest(context):
             return context
         holder = context.get(SPAN_KEY)
+        inner = {**context, OWN_SPAN: operation.span}
+        if self._labels is not None:
+            inner[LABELS] = self._near(context, self._labels)
         if holder is self._outer.get(SPAN_KEY):
-            return Context({**context, SPAN_KEY: operation.span, OWN_SPAN: operation.span})
-        return Context({**context, OWN_SPAN: operation.span, ASIDE: holder})
+            return Context({**inner, SPAN_KEY: operation.span})
+        return Context({**inner, ASIDE: holder})
 
-    def rename(self, name: str) -> None:
-        """What the work is called is known better by now; its root must not have ended."""
-        if self._operation is not None:
-            self._operation.span.update_name(name if name.isascii() else readable(name))
+    def restate(self) -> None:
+        """More is known of the work than when it was recorded; its root must not have ended."""
+        operation = self._operation
+        if operation is None:
+            return
+        with guard(f"{self._recorder.name}: request values"):
+            values, labels = self.describe()
+            self._recorder.add(operation, values)
+            operation.span.update_name(semconv.span_name(operation.kind, values))
+            if self._labels is None:
+                self.state.update(self.state.labels.over(labels), None)
+            else:
+                self._labels = self._labels.over(labels)
+                operation.span.set_attributes(self._labels.attributes())
 
     def finish(
         self,
@@ -204,24 +242,25 @@ class Held:
                 return self._operation
         if is_late:  # a thread that outlives the work that began it
             self._end(self._operation)
-        if self._recorded is not None:
-            with guard(f"{self._recorder.name}: recorded"):
-                self._recorded(f"{self._operation.span.get_span_context().trace_id:032x}")
+        with guard(f"{self._recorder.name}: recorded"):
+            self.noted(f"{self._operation.span.get_span_context().trace_id:032x}")
         return self._operation
 
     def _recorded_root(self, context: Context) -> Operation:
         values: RequestValues = {}
         labels = EMPTY
         with guard(f"{self._recorder.name}: request values"):
-            values, labels = self._describe()
-        near = context.get(LABELS)
-        if isinstance(near, Labels):  # the trace begins in a stretch of which the program has said whose it is
-            labels = near.over(labels)
-        self._state.labels = self._state.labels.over(labels)
+            values, labels = self.describe()
+        labels = self._near(context, labels)  # it begins in a stretch of which the program has said whose it is
+        if self._labels is None:
+            self.state.labels = self.state.labels.over(labels)
+            labels = self._near(context, EMPTY)
+        else:  # the trace is another's
+            self._labels = labels = self._labels.over(labels)
         operation = self._recorder.start(
             "",
             values,
-            parent=self._parent(context),
+            parent=self._parent(context, labels),
             started=self.started,
             kind=self._kind,
             ids=(self._trace_id, self._span_id),
@@ -229,16 +268,21 @@ class Held:
         assert isinstance(operation, Operation)
         for link in self._links:
             operation.span.add_link(link)
-        self._state.begin(operation.span)
+        self.state.begin(operation.span)
         return operation
 
-    def _parent(self, context: Context) -> Context:
+    @staticmethod
+    def _near(context: Context, labels: Labels) -> Labels:
+        near = context.get(LABELS)
+        return near.over(labels) if isinstance(near, Labels) else labels
+
+    def _parent(self, context: Context, labels: Labels) -> Context:
         """What the root lies in: the sender, other work around this, or a span that the program has made of it."""
         outer = self._outer
         around = outer.get(HELD)
         if isinstance(around, Held):
             outer = around.within(outer)
-        found: dict[str, object] = {**outer, TRACE: self._state}
+        found: dict[str, object] = {**outer, TRACE: self.state, LABELS: labels}
         found.pop(HELD, None)  # the root itself is not looked for there
         holder = context.get(SPAN_KEY)
         if self._remote is not None:
@@ -254,7 +298,7 @@ class Held:
         assert ending is not None
         values: ResponseValues = {}
         with guard(f"{self._recorder.name}: response values"):
-            values = ending.values() if ending.values is not None else {}
+            values = self.conclude()
         operation.end_time = ending.end_time
         if ending.error is not None:
             operation.fail(ending.error, values)
@@ -276,6 +320,6 @@ def held_in(context: Context) -> Held | None:
 def trace_id_in(context: Context) -> int:
     """The id of the trace that `context` belongs to, recorded or about to be; 0 where there is none."""
     holder, held = context.get(SPAN_KEY), context.get(HELD)
-    if type(holder) is not RecordedSpan and isinstance(held, Held) and held.trace_id:
-        return held.trace_id
+    if isinstance(held, Held) and (type(holder) is not RecordedSpan or held.is_nearest(context)):
+        return held.trace_id or _trace_of(holder)
     return _trace_of(holder)

@@ -11,10 +11,9 @@ from typing import Any
 
 from ..recording.current import current_context, enter, leave
 from ..recording.guard import guard
-from ..recording.held import held_in
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
-from .exchange import Exchange, Request, remote_span
+from .exchange import Exchange, Request, is_served, remote_span
 from .feedback_endpoint import FeedbackEndpoint
 from .service import Service
 from .sockets import Connection
@@ -69,9 +68,8 @@ class AsgiFunction:
         if kind not in ("http", "websocket"):
             return None
         outer = current_context()
-        around = held_in(outer)
-        if around is not None and not around.is_over:
-            return None  # mounted in an application that is served already
+        if is_served(outer):
+            return None  # mounted in another application, or asked by it
         service = self._service()
         path = scope["path"]
         if kind == "http" and service.endpoint is not None and service.endpoint.is_at(_within(scope)):
@@ -80,7 +78,7 @@ class AsgiFunction:
             return None
         headers = _Headers(scope)
         request = Request(
-            scope.get("method", "WEBSOCKET"),
+            scope["method"] if kind == "http" else "WEBSOCKET",
             path,
             scope.get("query_string", b""),
             headers,
@@ -108,7 +106,7 @@ class _Http:
     async def served(self, wrapped: App, scope: Scope) -> Any:
         """Calls the application."""
         exchange = self._exchange
-        token = enter(exchange.held.context)
+        token = enter(exchange.context)
         try:
             result = await wrapped(scope, self.receive, self.send)
         except BaseException as error:

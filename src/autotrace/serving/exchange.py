@@ -16,7 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from ..recording import semconv
 from ..recording.guard import guard
-from ..recording.held import Description, Held
+from ..recording.held import Description, Held, held_in
 from ..recording.labels import Labels
 from ..recording.messages import RequestValues, ResponseValues
 from ..recording.recorder import Recorder
@@ -69,37 +69,37 @@ class Request:
         return f"{self.method} {route or _ONE_OF_MANY.sub('{id}', self.path)}"
 
 
-class Exchange:
-    """A request and its response.
+class Exchange(Held):
+    """A request and its response: the root that comes of them.
 
     Args:
-        recorder: Records the root span.
+        recorder: Records it.
         service: The settings that concern requests.
         request: The request.
         outer: The context in which it arrives.
-        remote: The value of its `traceparent`, where it has one.
+        remote: The caller's span, where it names one.
     """
 
     __slots__ = (
-        *("_around", "_body", "_is_read", "_left", "_reader", "_recorder", "_request", "_request_id", "_route"),
-        *("_service", "_status", "held"),
+        *("_around", "_body", "_error", "_is_read", "_known", "_left", "_reader", "_request", "_request_id", "_route"),
+        *("_service", "_status"),
     )
 
     def __init__(
         self, recorder: Recorder, service: Service, request: Request, outer: Context, remote: SpanContext | None = None
     ) -> None:
-        self._recorder = recorder
+        super().__init__(recorder, outer, kind=SpanKind.SERVER, remote=remote)
         self._service = service
         self._request = request
         self._body: list[bytes] = []
-        self._left = BODY_LIMIT
+        self._left = self._known = BODY_LIMIT
         self._is_read: bool | None = None
         self._reader: AnswerReader | None = None
         self._status = 0
         self._request_id: str | None = None
         self._route: str | None = None
+        self._error: BaseException | None = None
         self._around = sys.exc_info()[1]
-        self.held = Held(recorder, outer, self._describe, kind=SpanKind.SERVER, remote=remote, recorded=self._recorded)
 
     def reads_body(self) -> bool:
         """Whether the request's body may ask something, by its type."""
@@ -118,22 +118,28 @@ class Exchange:
         else:
             self._left = 0
 
-    def begins(self, status: int, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    def begins(
+        self, status: int, headers: Mapping[str, str], error: BaseException | None = None
+    ) -> list[tuple[str, str]]:
         """The response begins; what it is to say beside its own headers.
 
         Args:
             status: Its HTTP status.
             headers: By their names in lower case.
+            error: What it is answered for, where the application says so.
         """
         self._status = status = int(status)
+        self._error = error
         if self._recorder.policy.keeps_content:
             content_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
             self._reader = self._service.reader(max(status, 200), content_type, encoding)
-        if not self._service.tells_trace or TRACE_HEADER in headers:
-            return []
         # An answer whose length is known is there already; what is yet to be made may lead to anything.
         is_open = "content-length" not in headers and status >= 200 and status not in (204, 304)
-        trace_id = self.held.trace_id if self.held.is_recorded or is_open else 0
+        if is_open:  # what makes it may know of no route
+            self._finds_route()
+        if not self._service.tells_trace or TRACE_HEADER in headers:
+            return []
+        trace_id = self.trace_id if self.is_recorded or is_open else 0
         if not trace_id:
             return []
         found = [(TRACE_HEADER, f"{trace_id:032x}")]
@@ -145,38 +151,40 @@ class Exchange:
     def answered(self, chunk: bytes) -> None:
         """A piece of the response's body passes."""
         if self._reader is not None and chunk:
-            self._reader.feed(chunk)
+            self._reader.feed(chunk if type(chunk) is bytes else bytes(chunk))
 
     def completes(self) -> None:
         """The last byte is about to leave. All that is to be said of it is recorded before: who has it, has a trace."""
-        error = sys.exc_info()[1] if self._status >= 500 else None
-        self.held.finish(self._values, error=error if error is not self._around else None)
+        error = None
+        if self._status >= 500:
+            error = self._error or sys.exc_info()[1]
+        self.finish(error=error if error is not self._around else None)
 
     def left(self) -> None:
         """The client has hung up."""
-        self.held.finish(self._values, outcome="disconnected")
+        self.finish(outcome="disconnected")
 
     def ends(self) -> None:
         """The application is done. An answer that is not complete by now will not be."""
-        self.held.finish(self._values, outcome="closed")
-
-    def finish(self, outcome: str | None, error: BaseException | None, end_time: int | None) -> None:
-        """It has ended, well or not, at `end_time` in ns since 1970; now when None."""
-        self.held.finish(self._values, outcome, error, end_time)
+        self.finish(outcome="closed")
 
     def fails(self, error: BaseException) -> None:
         """The application has failed."""
-        if type(error).__name__ in _LEFT:
+        if is_disconnect(error):
             self.left()
         else:
-            self.held.finish(self._values, error=error)
+            self.finish(error=error)
 
-    def _describe(self) -> Description:
+    def describe(self) -> Description:
+        """What is asked, as far as it has been read."""
         request = self._request
         self._service.served_by(request.server())
-        asked = self._question()
+        self._known = self._left
+        asked = Asked()
+        with guard("serving: what a request asks"):
+            asked = self._service.asked(request.method, request.query, b"".join(self._body), request.headers())
+        self._finds_route()
         self._request_id = asked.request_id
-        self._find_route()
         attributes: dict[str, Any] = {
             "http.request.method": request.method,
             "url.path": request.path,
@@ -190,7 +198,12 @@ class Exchange:
             values["input_value"] = asked.input
         return Description(values, Labels(asked.session, asked.user))
 
-    def _find_route(self) -> bool:
+    def noted(self, trace_id: str) -> None:
+        """What the caller calls the request leads to its trace."""
+        if self._request_id:
+            self._service.noted(self._request_id, trace_id)
+
+    def _finds_route(self) -> bool:
         """Looks for the path's pattern, unless that is known; answers whether it has been found now."""
         if self._route is None:
             with guard("serving: route"):
@@ -198,39 +211,41 @@ class Exchange:
             return self._route is not None
         return False
 
-    def _question(self) -> Asked:
-        request = self._request
-        with guard("serving: what a request asks"):
-            return self._service.asked(request.method, request.query, b"".join(self._body), request.headers())
-        return Asked()
-
-    def _recorded(self, trace_id: str) -> None:
-        if self._request_id:
-            self._service.noted(self._request_id, trace_id)
-
-    def _values(self) -> ResponseValues:
-        """What the response came to."""
+    def conclude(self) -> ResponseValues:
+        """What is answered."""
+        if self._left != self._known or self._finds_route():
+            self.restate()  # what was traced first came before the application looked for the route, or read
         self._body.clear()
-        attributes: dict[str, Any] = {"http.response.status_code": self._status or None}
-        if self._find_route():  # what was traced first was traced before the application looked for it
-            attributes["http.route"] = self._route
-            self.held.rename(self._request.name(self._route))
-        values: ResponseValues = {"attributes": attributes}
+        self._error = None  # whose frames lead here
+        values: ResponseValues = {"attributes": {"http.response.status_code": self._status or None}}
         answered = Answered()
         if self._reader is not None:
             with guard("serving: what a response answers"):
                 answered = self._reader.answered()
         if self._status >= 500:
             values["error"] = str(self._status), answered.error or ""
-        elif answered.messages:
+        elif answered.error and self._status < 400:
+            values["error"] = "error", answered.error  # a stream that fails on its way has begun with 200
+        if answered.messages:
             values["output"] = answered.messages
-        elif answered.output is not None:
-            values["output_value"] = answered.output
+        elif answered.output is not None or answered.error:
+            values["output_value"] = answered.error if answered.output is None else answered.output
         return values
 
 
-#: Exceptions by which an application is told that the client has hung up (Starlette's, uvicorn's).
-_LEFT = frozenset({"ClientDisconnect", "ClientDisconnected"})
+def is_served(context: Context) -> bool:
+    """Whether this is within a request that an application is at work on."""
+    held = held_in(context)
+    return isinstance(held, Exchange) and not held.is_over
+
+
+#: Exceptions by which an application is told that the client has hung up: Starlette's, Litestar's, uvicorn's.
+_LEFT = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Whether this says that the client has hung up."""
+    return any(kind.__name__ in _LEFT for kind in type(error).__mro__)
 
 
 def remote_span(traceparent: str, tracestate: str | None = None) -> SpanContext | None:

@@ -19,13 +19,13 @@ FEEDBACK_PATH = "/autotrace/feedback"
 
 
 def service_of(
-    config: Config, log: Callable[[Feedback], None], served_by: Callable[[str], None], flush: Callable[[], object]
+    config: Config, log: Callable[[Feedback], bool], served_by: Callable[[str], None], flush: Callable[[], object]
 ) -> Service:
     """What concerns requests.
 
     Args:
         config: The settings.
-        log: Takes feedback that has come in.
+        log: Journals feedback that has come in; whether it did.
         served_by: Told of the server that has handed a request over.
         flush: Delivers what has been recorded.
     """
@@ -52,10 +52,9 @@ def service_of(
     )
 
 
-def _logged(log: Callable[[Feedback], None], value: Any, *, trace_id: str, **more: Any) -> str:
+def _logged(log: Callable[[Feedback], bool], value: Any, *, trace_id: str, **more: Any) -> str | None:
     given = feedback_of("feedback", value, trace_named(trace_id), **more)
-    log(given)
-    return given.id
+    return given.id if log(given) else None
 
 
 def _asked(fields: Fields, names: Names, method: str, query: bytes, body: bytes, headers: Mapping[str, str]) -> Asked:

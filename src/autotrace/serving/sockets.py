@@ -1,24 +1,27 @@
 """A WebSocket connection: each message that leads to something is a request of its own, what is sent then its answer.
 
-A turn begins when the application has received a message and ends when it asks for the next one. Where that happens in
-a task of its own, while another one does the work, a turn ends with its last answer, when the connection does. What
-belongs to no message is the connection's.
+A turn begins when the application has received a message and ends when it asks for the next one. Which turn a task
+works on is remembered beside OpenTelemetry's context, which is the program's: what it has made current while it waited
+for a message stays so. Where messages are received in one task and worked on in another one, that works on the latest;
+such a turn ends with its last answer. What comes before the first message is the connection's.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 
-from ..recording.current import Entered, current_context, enter, leave
+from ..recording.current import enter, leave
 from ..recording.guard import guard
-from ..recording.held import held_in
+from ..recording.held import Held
+from ..recording.labels import TraceState
 from ..recording.recorder import Recorder
-from .exchange import Exchange, Request
+from .exchange import Exchange, Request, is_disconnect
 from .reading import FRAMES
 from .service import Service
 
@@ -32,27 +35,74 @@ MAX_OPEN = 100
 _FRAMES = {"content-type": FRAMES}
 
 
-class _Turn:
-    """A message and what is sent for it."""
+class _Turn(Exchange):
+    """A message and what is sent for it; or what comes before the first one.
 
-    __slots__ = ("exchange", "has_begun", "last_sent")
+    Attributes:
+        connection: The same for all turns of one.
+        is_shared: A task works on it that has not received it.
+    """
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        self.has_begun = False
+    __slots__ = ("connection", "has_begun", "is_shared", "last_sent")
+
+    def __init__(
+        self,
+        connection: object,
+        recorder: Recorder,
+        service: Service,
+        request: Request,
+        outer: Context,
+        remote: SpanContext | None,
+    ) -> None:
+        super().__init__(recorder, service, request, outer, remote)
+        self.connection = connection
+        self.is_shared = self.has_begun = False
         self.last_sent: int | None = None
 
     def sent(self, frame: bytes, now: int) -> None:
         """A frame was sent."""
         if not self.has_begun:
             self.has_begun = True
-            self.exchange.begins(101, _FRAMES)
-        self.exchange.answered(frame)
+            self.begins(101, _FRAMES)
+        self.answered(frame)
         self.last_sent = now
 
     def end(self, outcome: str | None = None, error: BaseException | None = None) -> None:
         """Nothing more will come."""
-        self.exchange.finish(outcome, error, self.last_sent)
+        self.finish(None, outcome, error, self.last_sent)
+
+
+#: The turn that a task has received, or the task that began it.
+_received: ContextVar[_Turn | None] = ContextVar("autotrace.turn", default=None)
+
+
+class _Whole(_Turn):
+    """What a connection's tasks are found to work in: the turn at hand.
+
+    Attributes:
+        latest: The turn that was received last.
+    """
+
+    __slots__ = ("latest",)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(object(), *args)
+        self.latest: _Turn | None = None
+
+    def part(self) -> Held:
+        """The turn at hand; this itself before the first one."""
+        received = self.received()
+        if received is not None:
+            return received
+        if self.latest is None:
+            return self
+        self.latest.is_shared = True
+        return self.latest
+
+    def received(self) -> _Turn | None:
+        """The turn that this task has received."""
+        turn = _received.get()
+        return turn if turn is not None and turn.connection is self.connection else None
 
 
 class Connection:
@@ -79,20 +129,15 @@ class Connection:
         send: Send,
     ) -> None:
         self._recorder = recorder
-        self._service = service
-        self._request = request
-        self._outer = outer
-        self._remote = remote
         self._receive = receive
         self._send = send
-        #: What belongs to no message.
-        self._whole = self._turn()
+        self._known = recorder, service, request, outer, remote
+        self._whole = _Whole(*self._known)
         self._open: deque[_Turn] = deque()
-        self._current: tuple[_Turn, Entered] | None = None
 
     async def served(self, wrapped: Callable[..., Awaitable[Any]], scope: Any) -> Any:
         """Calls the application."""
-        token = enter(self._whole.exchange.held.context)
+        token = enter(self._whole.context)
         try:
             result = await wrapped(scope, self.receive, self.send)
         except BaseException as error:
@@ -119,45 +164,59 @@ class Connection:
         """Looks at what the application sends."""
         try:
             if message["type"] == "websocket.send":
-                self._sending().sent(_frame(message), self._recorder.now())
+                turn = self._whole.part()
+                assert isinstance(turn, _Turn)
+                turn.sent(_frame(message), self._recorder.now())
         except Exception as error:  # noqa: BLE001 (an application's own shapes)
             guard.report("serving: a message", error)
         return self._send(message)
 
-    def _turn(self) -> _Turn:
-        return _Turn(Exchange(self._recorder, self._service, self._request, self._outer, self._remote))
-
     def _begin(self, message: Message) -> None:
-        turn = self._turn()
-        turn.exchange.asked(_frame(message))
+        whole = self._whole
+        before = whole.latest
+        if before is not None and before.is_shared and before.is_recorded:
+            self._over(before)
+        turn = _Turn(whole.connection, *self._known)
+        if turn.state is not whole.state:
+            turn.state = TraceState(turn.state.root, whole.state.labels)  # what was said of the connection
+        turn.asked(_frame(message))
         self._open.append(turn)
         if len(self._open) > MAX_OPEN:
             self._open.popleft().end()
-        # Current in the application's own task, which is where this coroutine runs.
-        self._current = turn, enter(turn.exchange.held.context)
+        whole.latest = turn
+        _received.set(turn)
 
     def _pause(self) -> None:
-        """The application asks for the next message: the turn that it is in is over, if it has led to something."""
-        if self._current is None:
-            return
-        turn, token = self._current
-        self._current = None
-        leave(token)
-        if turn.exchange.held.is_recorded:
-            turn.end()
+        """The application asks for the next message: the turn that it is in is over, if it has led to something.
+
+        A task that has received none is one for this message alone, made by `asyncio.wait_for` say.
+        """
+        turn = self._whole.received()
+        if turn is not None:
+            _received.set(None)
+        if turn is None or not turn.is_shared:
+            turn = turn or self._whole.latest
+            if turn is not None and turn.is_recorded:
+                self._over(turn)
+
+    def _over(self, turn: _Turn) -> None:
+        turn.end()
+        if turn in self._open:
             self._open.remove(turn)
 
-    def _sending(self) -> _Turn:
-        """The turn that the sending task works on."""
-        held = held_in(current_context())
-        return next((turn for turn in self._open if turn.exchange.held is held), self._whole)
-
     def _end(self, error: BaseException | None) -> None:
-        turns = [*self._open, self._whole]
+        """The connection is over, and with it what is open."""
+        has_left = error is not None and is_disconnect(error)
+        at_hand = self._whole.received()  # not so, had the application asked for the next message
+        for turn in (*self._open, self._whole):
+            if not has_left:
+                turn.end(None, error)
+            elif turn is at_hand or not (turn is self._whole or turn.has_begun):
+                turn.end("disconnected")
+            else:
+                turn.end()
         self._open.clear()
-        self._current = None
-        for turn in turns:
-            turn.end(None, error)
+        _received.set(None)
 
 
 def _frame(message: Message) -> bytes:

@@ -12,10 +12,9 @@ from typing import Any
 
 from ..recording.current import current_context, enter, leave
 from ..recording.guard import guard
-from ..recording.held import held_in
 from ..recording.recorder import Recorder
 from ..recording.suppression import is_suppressed
-from .exchange import BODY_LIMIT, Exchange, Request, remote_span
+from .exchange import BODY_LIMIT, Exchange, Request, is_served, remote_span
 from .feedback_endpoint import FeedbackEndpoint
 from .service import Service
 
@@ -64,9 +63,8 @@ class WsgiFunction:
         given = [*args, *(kwargs[name] for name in ("environ", "start_response") if name in kwargs)]
         environ, start_response = given
         outer = current_context()
-        around = held_in(outer)
-        if around is not None and not around.is_over:
-            return None  # mounted in an application that is served already
+        if is_served(outer):
+            return None  # mounted in another application, or asked by it
         service = self._service()
         path = environ.get("PATH_INFO", "")
         if service.endpoint is not None and service.endpoint.is_at(path):
@@ -87,25 +85,30 @@ class WsgiFunction:
 
 
 class _Http:
-    """One request at the application."""
+    """One request at the application.
+
+    Attributes:
+        context: What the application works in.
+    """
 
     def __init__(self, exchange: Exchange, environ: Environ, start_response: StartResponse) -> None:
+        self.context = exchange.context
         self._exchange = exchange
         self._environ = environ
         self._start_response = start_response
-        self._length: int | None = None
+        #: Bytes of the answer that are to come, where its length is told.
+        self._left: int | None = None
 
     def served(self, wrapped: App) -> Iterable[bytes]:
         """Calls the application."""
         exchange, environ = self._exchange, self._environ
         with guard("serving: a request's body"):
             self._tap(environ)
-        token = enter(exchange.held.context)
+        token = enter(self.context)
         try:
             result = wrapped(environ, self.start_response)
         except BaseException as error:
-            with guard("serving: end of a request"):
-                exchange.fails(error)
+            self.fails(error)
             raise
         finally:
             leave(token)
@@ -116,16 +119,26 @@ class _Http:
             exchange.ends()
             return result
 
-    def start_response(self, status: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:
+    def start_response(self, *args: Any, **kwargs: Any) -> Callable[[bytes], object]:
         """Hands on the application's status and headers."""
-        try:
-            known = {name.lower(): value for name, value in headers}
-            length = known.get("content-length", "")
-            self._length = int(length) if length.isdecimal() else None
-            headers = [*headers, *self._exchange.begins(int(status[:3]), known)]
-        except Exception as error:  # noqa: BLE001 (an application's own shapes)
-            guard.report("serving: a response", error)
-        return self._start_response(status, headers, *more)
+        if len(args) > 1:
+            status, given, *more = args
+            own, added = given, []
+            with guard("serving: a response"):
+                own = list(given)
+                exc_info = more[0] if more else kwargs.get("exc_info")
+                added = self._begun(status, own, exc_info[1] if exc_info else None)
+            if added or (own is not given and iter(given) is given):  # and now read
+                args = status, [*own, *added], *more
+        return self._start_response(*args, **kwargs)
+
+    def _begun(self, status: str, headers: list[Any], error: BaseException | None) -> list[tuple[str, str]]:
+        known: dict[str, str] = {}
+        for name, value in headers:
+            known.setdefault(name.lower(), value)
+        length = known.get("content-length", "")
+        self._left = int(length) if length.isdecimal() else None
+        return self._exchange.begins(int(status[:3]), known, error)
 
     def _tap(self, environ: Environ) -> None:
         """Lets the request's body pass by here, where it may ask something."""
@@ -136,69 +149,96 @@ class _Http:
 
     def _followed(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """What the server gets: the application's own where that is whole, else one that follows it."""
-        wrapper = self._environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(result, wrapper):
-            self._exchange.completes()  # a file, which the server may send by other means
-            return result
         if isinstance(result, list | tuple):
             for chunk in result:
                 self._exchange.answered(chunk)
             self._exchange.completes()
             return result
-        return _Body(result, self._exchange, self._length)
+        wrapper = self._environ.get("wsgi.file_wrapper")
+        if hasattr(result, "read") or (isinstance(wrapper, type) and isinstance(result, wrapper)):
+            self._exchange.completes()  # a file, which the server may send by other means
+            return result
+        return (_SizedBody if hasattr(result, "__len__") else _Body)(result, self)
+
+    def passes(self, chunk: bytes) -> None:
+        """A piece of the answer is about to be sent."""
+        with guard("serving: a response"):
+            self._exchange.answered(chunk)
+            if self._left is not None:
+                self._left -= len(chunk)
+                if self._left <= 0:
+                    self._exchange.completes()
+
+    def completes(self) -> None:
+        """The application has no more to send."""
+        with guard("serving: end of a request"):
+            self._exchange.completes()
+
+    def left(self) -> None:
+        """The server wants no more."""
+        with guard("serving: end of a request"):
+            self._exchange.left()
+
+    def fails(self, error: BaseException) -> None:
+        """The application has failed."""
+        with guard("serving: end of a request"):
+            self._exchange.fails(error)
 
 
 class _Body:
-    """A response's body in the steps in which the application makes it."""
+    """A response's body in the steps in which the application makes it; looked at, it is the application's."""
 
-    def __init__(self, source: Iterable[bytes], exchange: Exchange, length: int | None) -> None:
-        self._source = source
-        self._steps: Iterator[bytes] | None = None
-        self._exchange = exchange
-        self._left = length
+    def __init__(self, source: Iterable[bytes], http: _Http) -> None:
+        self._source: Any = source
+        self._http = http
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        exchange = self._exchange
-        token = enter(exchange.held.context)
+        token = enter(self._http.context)
         try:
-            if self._steps is None:
-                self._steps = iter(self._source)
-            chunk = next(self._steps)
-        except StopIteration:
-            with guard("serving: end of a request"):
-                exchange.completes()
-            raise
+            steps = iter(self._source)
         except BaseException as error:
-            with guard("serving: end of a request"):
-                exchange.fails(error)
+            self._http.fails(error)
             raise
         finally:
             leave(token)
-        with guard("serving: a response"):
-            self._passes(chunk)
+        return self if steps is self._source else _Body(steps, self._http)
+
+    def __next__(self) -> bytes:
+        http = self._http
+        token = enter(http.context)
+        try:
+            chunk: bytes = next(self._source)
+        except StopIteration:
+            http.completes()
+            raise
+        except BaseException as error:
+            http.fails(error)
+            raise
+        finally:
+            leave(token)
+        http.passes(chunk)
         return chunk
 
     def close(self) -> None:
         """The server is done; before the end, because the client has hung up."""
-        token = enter(self._exchange.held.context)
+        token = enter(self._http.context)
         try:
             close = getattr(self._source, "close", None)
             if close is not None:
                 close()
         finally:
             leave(token)
-            with guard("serving: end of a request"):
-                self._exchange.left()
+            self._http.left()
 
-    def _passes(self, chunk: bytes) -> None:
-        self._exchange.answered(chunk)
-        if self._left is not None:
-            self._left -= len(chunk)
-            if self._left <= 0:
-                self._exchange.completes()
+
+class _SizedBody(_Body):
+    """One that says how many pieces it has."""
+
+    def __len__(self) -> int:
+        return len(self._source)
 
 
 class _Input:
@@ -209,12 +249,19 @@ class _Input:
         self._told = told
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+        found = getattr(self._source, name)
+        if name == "readinto":
+            return lambda buffer: self._fill(found, buffer)
+        if name == "read1":
+            return lambda *args: self._tell(found(*args))
+        return found
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self._source:
-            self._tell(line)
-            yield line
+            yield self._tell(line)
+
+    def __next__(self) -> bytes:
+        return self._tell(next(self._source))
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
         """As the server's."""
@@ -231,9 +278,8 @@ class _Input:
             self._tell(line)
         return lines
 
-    def readinto(self, buffer: Any) -> int:
-        """As the server's."""
-        count: int = self._source.readinto(buffer)
+    def _fill(self, readinto: Callable[[Any], int], buffer: Any) -> int:
+        count = readinto(buffer)
         self._tell(bytes(memoryview(buffer)[: count or 0]))
         return count
 

@@ -9,15 +9,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .contract import InstrumentationContract
+    from .contract import ApplicationContract, InstrumentationContract
     from .fake import fake_framework
     from .openai_server import OpenAIServer
     from .recorded import RecordedSpan, Spans
     from .replay import ReplayServer
 
-__all__ = ["InstrumentationContract", "OpenAIServer", "RecordedSpan", "ReplayServer", "Spans", "fake_framework"]
+__all__ = [
+    "ApplicationContract",
+    "InstrumentationContract",
+    "OpenAIServer",
+    "RecordedSpan",
+    "ReplayServer",
+    "Spans",
+    "fake_framework",
+]
 
 _HOMES = {
+    "ApplicationContract": "contract",
     "InstrumentationContract": "contract",
     "OpenAIServer": "openai_server",
     "RecordedSpan": "recorded",

@@ -190,6 +190,9 @@ def test_failures(failure: Any) -> None:
     found = answered(events({"type": "response.output_text.delta", "item_id": "1", "delta": "Hel"}, failure), SSE)
     assert (words(found.messages), found.error) == ([("assistant", "Hel")], "overloaded")
     assert answered(events({"token": "Hel"}, failure), SSE) == Answered("Hel", None, "overloaded")
+    assert answered(events({"token": "Hel"}, failure, {"token": "lo"}), SSE).error == (
+        "overloaded" if failure.get("type") == "response.failed" else None
+    )
 
 
 def test_items_and_their_pieces() -> None:
@@ -369,13 +372,13 @@ def peak(chunks: Iterator[bytes], reader: AnswerReader) -> int:
         lambda number: events({"progress": number, "filler": "x" * 500}),
         lambda number: b"data: " + b"x" * 500,
         lambda number: b": comment " + b"x" * 500 + b"\n\n",
-        lambda number: b"\n" * 500,
+        lambda number: b"\n" * 50,
     ],
     ids=["words", "items", "messages", "states", "progress", "one event", "comments", "blanks"],
 )
 def test_memory_is_bounded(make: Any) -> None:
     """A stream that goes on for hours takes no more memory than its answer may have."""
-    assert peak((make(number) for number in range(5000)), AnswerReader(200, SSE)) < 6_000_000
+    assert peak((make(number) for number in range(4000)), AnswerReader(200, SSE)) < 6_000_000
 
 
 def test_the_end_of_what_is_too_long() -> None:

@@ -27,7 +27,7 @@ class Assembly:
         final: An object that has the whole answer once more, of which the last one counts.
     """
 
-    __slots__ = ("_error", "_left", "_room", "_said", "final", "words")
+    __slots__ = ("_error", "_failed_at", "_left", "_room", "_said", "final", "words")
 
     def __init__(self) -> None:
         self._room = Room()
@@ -37,6 +37,7 @@ class Assembly:
         self._said: dict[Any, Turn | dict[str, Any]] = {}
         self._left = MOST_BYTES
         self._error: str | None = None
+        self._failed_at = 0
 
     @property
     def is_full(self) -> bool:
@@ -76,13 +77,14 @@ class Assembly:
                 turn.put(piece)
 
     def fail(self, value: Any) -> None:
-        """What went wrong, in any JSON or text."""
-        self._error = problem(value) or self._error or "error"
+        """What went wrong, in any JSON or text. Where words follow, it was no failure."""
+        self._error = problem(value) or "error"
+        self._failed_at = self._room.left
 
     def answered(self) -> Answered:
         """The answer as far as it has come."""
         found = answer(self.final, Fields()) if self.final is not None else Answered()
-        error = self._error or found.error
+        error = (self._error if self._failed_at == self._room.left else None) or found.error
         said = found.messages or self._messages()
         words = self.words.text()
         if not said:

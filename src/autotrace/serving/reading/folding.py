@@ -7,8 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import orjson
-
 from ...read import field, text
 from ...recording.messages import Part
 from .answers import Answered
@@ -190,10 +188,8 @@ _JSON = frozenset({b"{", b"[", b'"'})
 
 def _value(data: bytes, is_cut: bool) -> Any:
     """The JSON value of a piece, as far as it came; None where it is none."""
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        return begun(data.decode("utf-8", "replace")) if is_cut else loads(data)
+    value = loads(data)
+    return begun(data.decode("utf-8", "replace")) if value is None and is_cut else value
 
 
 @functools.lru_cache(maxsize=256)

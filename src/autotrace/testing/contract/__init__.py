@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from .applications import ApplicationContract
 from .contents import Contents
 from .contexts import Contexts
 from .patches import Patches
 from .results import Results
 from .streams import Streams
 
-__all__ = ["InstrumentationContract"]
+__all__ = ["ApplicationContract", "InstrumentationContract"]
 
 
 class InstrumentationContract(Results, Streams, Contexts, Contents, Patches):
