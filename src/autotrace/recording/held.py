@@ -152,6 +152,10 @@ class Held:
                     self._trace_id = holder.trace_id if holder.is_valid else new_ids().getrandbits(128) or 1
             return self._trace_id
 
+    def is_nearest(self, context: Context) -> bool:
+        """Whether nothing of ours is between this and `context`."""
+        return context.get(OWN_SPAN) is self._outer.get(OWN_SPAN)
+
     def reference(self) -> SpanContext | None:
         """The ids that the root has, or would have; None where only the app's own tracer provider could say.
 
@@ -173,12 +177,8 @@ class Held:
         known = in_force(context) or EMPTY
         if self._operation is None:
             with guard(f"{self._recorder.name}: request values"):
-                return known.over(self.describe().labels)
+                return known.over((self._labels or EMPTY).over(self.describe().labels))
         return known
-
-    def is_nearest(self, context: Context) -> bool:
-        """Whether nothing of ours is between this and `context`."""
-        return context.get(OWN_SPAN) is self._outer.get(OWN_SPAN)
 
     def within(self, context: Context) -> Context:
         """A context of this work's, with the root as the parent of what is about to begin in it.
