@@ -118,8 +118,9 @@ def test_settings_of_plugin_are_documented(plugin: Path) -> None:
 def outcomes() -> set[str]:
     """How spans end that neither succeed nor fail, by all that the core and the plugins say."""
     found: set[str] = set()
-    for folder in (SOURCE / "recording", SOURCE / "host", SOURCE / "serving", *(plugin / "src" for plugin in PLUGINS)):
-        for path in folder.rglob("*.py"):
+    folders = [SOURCE / part for part in ("recording", "host", "serving", "frameworks")]
+    for folder in (*folders, *(plugin / "src" for plugin in PLUGINS)):
+        for path in (*folder.rglob("*.py"), SOURCE / "pytest.py"):
             code = path.read_text(encoding="utf-8")
             found.update(re.findall(r'(?:\boutcome(?:: str)? ?= ?|\.(?:end|end_all|abandon)\()"(\w+)"', code))
             for table in re.findall(r"^_OUTCOMES = (\{.*\})$", code, re.MULTILINE):

@@ -112,7 +112,7 @@ class Activation:
         if self._service is None:
             from .serving.settings import service_of
 
-            self._service = service_of(self.config(), self.log, self.served_by, lambda: self.flush(2.0))
+            self._service = service_of(self.config(), self.log, self.served_by, self.flush)
         return self._service
 
     def log(self, feedback: Feedback) -> bool:

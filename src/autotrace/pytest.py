@@ -29,6 +29,8 @@ from .recording.messages import ResponseValues
 HOME = Path(".autotrace", "tests")
 #: Whatever the settings say otherwise, also to the programs that tests start.
 _SETTINGS = {"destination": "store", "sample": 1.0}
+#: How a test ends that has neither passed nor failed, by whether that was expected.
+_OUTCOMES = {True: "xfailed", False: "skipped"}
 #: Seconds that the end of the run waits for delivery; what is left is in the journal.
 _PATIENCE = 5.0
 #: The plugin of one run; what a worker of pytest-xdist tells its number of traces by.
@@ -74,7 +76,7 @@ class Traces:
         self._home = home
         self._count = 0
         self._test: _Test | None = None
-        settings = {"home": str(home), **_SETTINGS}
+        settings: dict[str, Any] = {"home": str(home), **_SETTINGS}
         variables = {f"AUTOTRACE_{name.upper()}": str(value) for name, value in settings.items()}
         self._before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)
@@ -186,7 +188,7 @@ class _Test:
                 return {"error": told, "attributes": {"test.case.result.status": "fail"}}, None
         for report, _ in self._reports.values():
             if report.skipped:
-                return {}, "xfailed" if hasattr(report, "wasxfail") else "skipped"
+                return {}, _OUTCOMES[hasattr(report, "wasxfail")]
         if "teardown" not in self._reports:  # the run was broken off
             return {}, "exited"
         return {"attributes": {"test.case.result.status": "pass"}}, None
