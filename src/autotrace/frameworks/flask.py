@@ -10,7 +10,10 @@ from autotrace import Application, Instrumentation, hookimpl
 
 
 def route(_: Mapping[str, Any]) -> str | None:
-    """The rule of the request at hand, beneath what the application is mounted at; none once a streamed answer has left the request's context."""
+    """The rule of the request at hand, beneath what the application is mounted at.
+
+    None once a streamed answer has left the request's context.
+    """
     flask = sys.modules.get("flask")
     if flask is None or not flask.has_request_context():
         return None
