@@ -151,6 +151,32 @@ def test_messages(pieces: list[Any]) -> None:
         assert words(answered(body, kind).messages) == [("assistant", "Hello")]
 
 
+def test_several_modes_of_langgraph() -> None:
+    """Pieces that say their mode first are read by it; the last state is the whole answer."""
+    chunks = [["messages", [{"type": "AIMessageChunk", "id": "r", "content": words}, {}]] for words in ("Hel", "lo")]
+    assert words(answered(events(*chunks), SSE).messages) == [("assistant", "Hello")]
+    state = [
+        "values",
+        {"messages": [{"type": "human", "content": "Hi"}, {"type": "ai", "id": "r", "content": "Hello!"}]},
+    ]
+    assert words(answered(events(*chunks, state), SSE).messages) == [("assistant", "Hello!")]
+    update = ["updates", {"agent": {"messages": [{"type": "ai", "id": "r", "content": "Hello?"}]}}]
+    assert words(answered(events(*chunks, update), SSE).messages) == [("assistant", "Hello?")]
+
+
+def test_ends_of_chains() -> None:
+    """Of LangChain's events the end of a chain counts where nothing came in pieces."""
+    end = {"event": "on_chain_end", "data": {"output": {"answer": "Hello"}}}
+    assert answered(events(end), SSE) == Answered("Hello")
+    piece = {
+        "event": "on_chat_model_stream",
+        "data": {"chunk": {"type": "AIMessageChunk", "id": "r", "content": "Hel"}},
+    }
+    assert words(answered(events(end, piece), SSE).messages) == [("assistant", "Hel")]
+    tool = {"event": "on_chain_end", "data": {"output": {"messages": [{"type": "tool", "content": "4", "id": "t"}]}}}
+    assert words(answered(events(tool, piece), SSE).messages) == [("assistant", "Hel")]
+
+
 def test_all_words_again() -> None:
     """A stream whose pieces each hold all words so far answers with the last one; repeated words are words."""
     text = "Oslo has four degrees, and it will snow tonight, they say, as it always does in November."

@@ -114,7 +114,7 @@ PLACES = Places(
         *("answer", "output", "response", "text", "content", "message", "result", "reply", "completion"),
         *("outputtext", "generatedtext", "finalanswer", "finaloutput", "generation", "botmessage"),
     ),
-    wrappers=("predictions", "prediction", "output", "outputs", "result", "response"),
+    wrappers=("predictions", "prediction", "output", "outputs", "result", "response", "task"),
     special=_choices,
     finished=_answering,
 )

@@ -25,14 +25,16 @@ class Assembly:
     Attributes:
         words: What was said in pieces of no known kind.
         final: An object that has the whole answer once more, of which the last one counts.
+        result: One that may have it: it counts where nothing else came.
     """
 
-    __slots__ = ("_error", "_failed_at", "_left", "_room", "_said", "final", "words")
+    __slots__ = ("_error", "_failed_at", "_left", "_room", "_said", "final", "result", "words")
 
     def __init__(self) -> None:
         self._room = Room()
         self.words = Words(self._room)
         self.final: Any = None
+        self.result: Any = None
         #: Turns and items by what they go by, in order.
         self._said: dict[Any, Turn | dict[str, Any]] = {}
         self._left = MOST_BYTES
@@ -83,7 +85,10 @@ class Assembly:
 
     def answered(self) -> Answered:
         """The answer as far as it has come."""
-        found = answer(self.final, Fields()) if self.final is not None else Answered()
+        whole = self.final
+        if whole is None and not self._said and not self.words:
+            whole = self.result
+        found = answer(whole, Fields()) if whole is not None else Answered()
         error = (self._error if self._failed_at == self._room.left else None) or found.error
         said = found.messages or self._messages()
         words = self.words.text()
