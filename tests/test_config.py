@@ -243,6 +243,28 @@ def test_other_variables_are_left_alone(tmp_path: Path) -> None:
     assert load(environ={"AUTOTRACE_AUTO": "1", "PATH": "/", "AUTOTRACER": "x"}, folder=tmp_path).problems == ()
 
 
+@pytest.mark.parametrize(
+    ("switch", "address", "expected"),
+    [
+        (None, "databricks", "mlflow"),
+        ("true", "databricks", "mlflow"),
+        ("True", None, "mlflow"),
+        ("1", None, "mlflow"),
+        ("false", "databricks", "store"),
+        ("0", "https://mlflow.example.org", "store"),
+        ("false", None, "store"),
+        (None, None, "store"),
+    ],
+)
+def test_databricks_model_serving(switch: str | None, address: str | None, expected: str, tmp_path: Path) -> None:
+    """ENABLE_MLFLOW_TRACING decides whether traces go to MLflow, where no destination is set."""
+    given = {"ENABLE_MLFLOW_TRACING": switch, "MLFLOW_TRACKING_URI": address}
+    environ = {name: value for name, value in given.items() if value is not None}
+    environ.update(IS_IN_DB_MODEL_SERVING_ENV="true", DATABRICKS_HOST="https://example.org")
+    assert load(environ=environ, folder=tmp_path).destination == (expected,)
+    assert load(environ={**environ, "AUTOTRACE_DESTINATION": "console"}, folder=tmp_path).destination == ("console",)
+
+
 def test_sdk_disabled(tmp_path: Path) -> None:
     """OTEL_SDK_DISABLED=true switches everything off, whatever else is said."""
     found = load({"disable": ""}, {"acme": {"disable": False}}, {"OTEL_SDK_DISABLED": "True"}, tmp_path)

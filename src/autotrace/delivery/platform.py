@@ -12,7 +12,7 @@ from typing import Any
 
 from ..setting_values import FALSE, TRUE
 from . import programs
-from .clouds import CLOUDS, KUBERNETES, NAME
+from .clouds import CLOUDS, DATABRICKS, KUBERNETES, NAME
 
 #: What a platform's environment and name are called on a resource.
 ENVIRONMENT, PLATFORM = "deployment.environment.name", "autotrace.platform"
@@ -61,6 +61,8 @@ class Platform:
             server: The server's name, with or without a version, as in WSGI's SERVER_SOFTWARE.
             modules: The modules that are loaded.
         """
+        if self.name == DATABRICKS and NAME not in self.attributes:
+            return self._with_endpoint(modules)
         name = server.partition("/")[0].strip().lower()
         if self.name != "shell" or name in _NO_SERVERS:
             return self
@@ -69,6 +71,10 @@ class Platform:
         shown = name if _SERVER_NAME.fullmatch(name) else "server"
         named = "mlflow" if _AGENT_SERVER in modules else shown
         return replace(self, name=named, environment=PRODUCTION, reason=f"{shown} hands it requests")
+
+    def _with_endpoint(self, modules: Mapping[str, Any]) -> Platform:
+        endpoint = _endpoint(modules)
+        return self if endpoint is None else replace(self, attributes={**self.attributes, NAME: endpoint})
 
 
 def detect(environ: Mapping[str, str], argv: Sequence[str], modules: Mapping[str, Any]) -> Platform:
