@@ -6,6 +6,7 @@ its request as it did without us. Only what we record looks here for its parent.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
@@ -62,8 +63,8 @@ class Held:
     """
 
     __slots__ = (
-        *("_describe", "_ending", "_kind", "_labels", "_links", "_lock", "_operation", "_outer", "_recorded"),
-        *("_recorder", "_remote", "_span_id", "_trace_id", "id", "started", "state"),
+        *("_describe", "_ending", "_kind", "_labels", "_links", "_lock", "_operation", "_outer", "_pid"),
+        *("_recorded", "_recorder", "_remote", "_span_id", "_trace_id", "id", "started", "state"),
     )
 
     def __init__(
@@ -81,6 +82,7 @@ class Held:
     ) -> None:
         self.id = id
         self.started = recorder.now()
+        self._pid = os.getpid()
         self._recorder = recorder
         self._outer = outer
         self._describe = describe
@@ -150,6 +152,10 @@ class Held:
                     self._trace_id = holder.trace_id if holder.is_valid else new_ids().getrandbits(128) or 1
             return self._trace_id
 
+    def is_nearest(self, context: Context) -> bool:
+        """Whether nothing of ours is between this and `context`."""
+        return context.get(OWN_SPAN) is self._outer.get(OWN_SPAN)
+
     def reference(self) -> SpanContext | None:
         """The ids that the root has, or would have; None where only the app's own tracer provider could say.
 
@@ -171,19 +177,17 @@ class Held:
         known = in_force(context) or EMPTY
         if self._operation is None:
             with guard(f"{self._recorder.name}: request values"):
-                return known.over(self.describe().labels)
+                return known.over((self._labels or EMPTY).over(self.describe().labels))
         return known
-
-    def is_nearest(self, context: Context) -> bool:
-        """Whether nothing of ours is between this and `context`."""
-        return context.get(OWN_SPAN) is self._outer.get(OWN_SPAN)
 
     def within(self, context: Context) -> Context:
         """A context of this work's, with the root as the parent of what is about to begin in it.
 
-        From now on the root is recorded. The program's own span stays the current one where there is one; ours lie
-        beneath ours.
+        From now on the root is recorded; not by a process that was forked meanwhile, whose root would be a second one.
+        The program's own span stays the current one where there is one; ours lie beneath ours.
         """
+        if self._operation is None and self._pid != os.getpid():
+            return context
         operation = self._operation or self._begin(context)
         if not self.is_nearest(context):
             return context
