@@ -71,15 +71,12 @@ def test_setting_is_documented(setting: str) -> None:
         "environment": "detected",
         "service": "detected",
         "release": "detected",
-        "feedback_origins": "none",
-        **dict.fromkeys(("input_fields", "output_fields", "session_fields", "user_fields"), "none"),
         **dict.fromkeys(
             ("session_headers", "user_headers", "request_id_headers"), "[the usual ones](requests.md#who-asked)"
         ),
-        "plugins": "none",
         "journal_size": "`1GiB`",
         "journal_age": "`7d`",
-    }.get(setting, "none" if value is None else None)
+    }.get(setting, "none" if value in (None, ()) else None)
     if setting == "home":
         shown = f"`{value}` in the working directory"
     elif shown is None:

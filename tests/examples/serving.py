@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,7 +86,8 @@ class Example:
     """
 
     def __init__(self, name: str, tmp_path: Path, settings: Mapping[str, str]) -> None:
-        self.folder = SERVING / name
+        # A copy: what programs leave beside themselves is none of the checkout's.
+        self.folder = shutil.copytree(SERVING / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         self.tmp_path = tmp_path
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OURS)},

@@ -168,6 +168,16 @@ def test_what_calling_it_gives(web: ModuleType, traced: Spans) -> None:
     assert len(called) == 2
 
 
+def test_called_in_another_way(web: ModuleType, traced: Spans) -> None:
+    """uvicorn tries whether an application is a factory; others may make mistakes: the error is the one of without."""
+    for kind in (web.Asgi, web.Wsgi):
+        for arguments in ((), (1,), (1, 2, 3, 4)):
+            with pytest.raises(TypeError, match="argument"):
+                kind(think_and_answer)(*arguments)
+        with pytest.raises(TypeError, match="argument"):
+            kind(think_and_answer)(other=1)
+
+
 def test_patched_and_restored(web: ModuleType, traced: Spans) -> None:
     """Switched off the class is what it was, and an application that is there already is not traced."""
     wrapped = dict(vars(web.Asgi))["__call__"]

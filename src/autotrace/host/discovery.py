@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .tracing import TracedFramework
 
 GROUP = "autotrace"
+#: The group of those that only tell other services of a trace: looked up where the settings name such services.
+SENDERS = "autotrace.senders"
 #: What the host itself imports when it wakes a plugin.
 NEEDED = frozenset(
     {"autotrace", "opentelemetry", "wrapt", "pluggy", "packaging", "orjson", "tomli", "typing_extensions"}
@@ -79,6 +81,7 @@ class Host:
         #: Plugins that any module wakes, and that nobody has switched on yet.
         self._optional: list[InstalledPlugin] = []
         self._registry = Registry()
+        self._has_senders = False
 
     @property
     def redactors(self) -> list[Any]:
@@ -156,7 +159,9 @@ class Host:
 
                     try:
                         self._plugins, self._watched = installed(GROUP)
-                        if self._local_names(self._glance()):
+                        config = self._glance()
+                        self._take_senders(config)
+                        if self._local_names(config):
                             self._awaits_local = True
                         self._watch_optional()
                         self._packages = None
@@ -172,6 +177,7 @@ class Host:
     def wake_imported(self) -> None:
         """Wakes the plugins whose frameworks have been imported already, and applies changed settings."""
         self.discover()
+        self._take_senders(self._glance())
         if not imports.is_starting():  # they may lie in the program's folder
             self.load_local()
         self._watch_optional()
@@ -232,6 +238,18 @@ class Host:
         self._packages = None
         if any(self._is_imported(module) for module in plugin.waking_modules):
             self.wake(candidates)
+
+    def _take_senders(self, config: Config) -> None:
+        """Watches for what tells other services of a trace too, once the settings name one: nobody else pays for it."""
+        if self._has_senders or not config.propagate_to:
+            return
+        from .plugins import installed
+
+        self._has_senders = True
+        plugins, watched = installed(SENDERS)
+        self._plugins = [*(self._plugins or ()), *plugins]
+        self._watched.update({f"{SENDERS}: {name}": candidates for name, candidates in watched.items()})
+        self._packages = None
 
     def _watch_optional(self) -> None:
         """Leaves those plugins alone that any module wakes, but for those that the user has switched on by name."""

@@ -321,8 +321,8 @@ class Sender:
     Attributes:
         module: Where it lives.
         target: Its name there.
-        put: From a call and headers (`traceparent`, ...) to the call that carries them; None where it has put them into
-            what the call was given.
+        put: From a call and headers (`traceparent`, ...) to the call that carries them; or, where it has put them into
+            what the call was given, to a function that takes them out again when the call is over, or None.
         host: From a call to the host that it goes to, `name` or `name:port`: nothing is sent to one that the setting
             `propagate_to` does not name. None: to workers of the program's own, always.
         optional: Its absence in this version of the framework is no fault.
@@ -330,7 +330,7 @@ class Sender:
 
     module: str
     target: str
-    put: Callable[[Call, Mapping[str, str]], Amendment | None]
+    put: Callable[[Call, Mapping[str, str]], Amendment | Callable[[], object] | None]
     host: Callable[[Call], str | None] | None = None
     optional: bool = False
 

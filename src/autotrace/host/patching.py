@@ -103,7 +103,7 @@ class AppliedPatch:
 
     def take_off(self) -> None:
         """Restores what was there, unless another tool has wrapped ours."""
-        if self._proxy is None or vars(self._owner).get(self._name) is not self._proxy:
+        if self._proxy is None or not self._is_proxy(vars(self._owner).get(self._name)):
             return
         if self._held is _MISSING:
             delattr(self._owner, self._name)
@@ -172,12 +172,15 @@ class AppliedPatch:
     def _is_within(self, function: Any) -> bool:
         """Whether a function is our wrapper, or says that it wraps it."""
         while function is not None and self._proxy is not None:
-            # Another tool may have taken the method from the class, and so what our wrapper is there.
-            is_bound = type(function) is _BoundWrapper and getattr(function, "_self_parent", None) is self._proxy
-            if function is self._proxy or is_bound:
+            if self._is_proxy(function):
                 return True
             function = getattr(function, "__wrapped__", None)
         return False
+
+    def _is_proxy(self, function: Any) -> bool:
+        """Whether this is our wrapper; or what that is on the class, where another tool has taken it from there."""
+        is_bound = type(function) is _BoundWrapper and getattr(function, "_self_parent", None) is self._proxy
+        return function is self._proxy or is_bound
 
 
 def _referred_to(function: Any) -> Iterator[Any]:

@@ -76,6 +76,10 @@ class TracedFramework:
             *instrumentation.entries,
             *instrumentation.senders,
         )
+        #: Whether all that it does is to tell hosts of the user's of a trace.
+        self._only_tells = bool(self._targets) and all(
+            isinstance(target, Sender) and target.host is not None for target in self._targets
+        )
         delegates = instrumentation.delegates
         self.modules = frozenset(target.module for target in (*self._targets, *delegates))
         self.delegation = Delegation(instrumentation.name, delegates) if delegates else None
@@ -110,6 +114,8 @@ class TracedFramework:
         name = self.instrumentation.name
         is_optional = self.instrumentation.is_optional
         self.is_wanted = config.is_asked_for(name) if is_optional else not config.is_disabled(name)
+        if self._only_tells and not config.propagate_to:
+            self.is_wanted = False
         return self.is_wanted
 
     def hook_points(self, distribution: str, gone: frozenset[str] = frozenset()) -> list[HookPoint]:

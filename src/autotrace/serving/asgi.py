@@ -63,7 +63,10 @@ class AsgiFunction:
         return wrapped(*args, **kwargs) if served is None else served
 
     def _served(self, wrapped: App, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any] | None:
-        scope, receive, send = _arguments(args, kwargs)
+        given = _arguments(args, kwargs)
+        if given is None:
+            return None
+        scope, receive, send = given
         kind = scope["type"]
         if kind not in ("http", "websocket"):
             return None
@@ -234,8 +237,11 @@ def server_of(receive: Any) -> str:
     return str(module or type(receive).__module__).partition(".")[0].lstrip("_")
 
 
-def _arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Scope, Receive, Send]:
+def _arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Scope, Receive, Send] | None:
+    """What a server calls an application with; None for anything else: uvicorn tries whether it is a factory."""
     given = [*args, *(kwargs[name] for name in ("scope", "receive", "send") if name in kwargs)]
+    if len(given) != 3:
+        return None
     scope, receive, send = given
     return scope, receive, send
 

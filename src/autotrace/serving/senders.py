@@ -33,7 +33,7 @@ class SendingFunction:
         recorder: The framework's recorder.
         service: The settings that concern requests, as they are now.
         function: The original, for its signature only.
-        put: From a call and headers to the call that carries them.
+        put: From a call and headers to the call that carries them, or to what takes them out again.
         host: From a call to the host that it goes to; None: to workers of the program's own.
     """
 
@@ -43,7 +43,7 @@ class SendingFunction:
         recorder: Recorder,
         service: Callable[[], Service],
         function: Any,
-        put: Callable[[Call, Mapping[str, str]], Amendment | None],
+        put: Callable[[Call, Mapping[str, str]], Amendment | Callable[[], object] | None],
         host: Callable[[Call], str | None] | None = None,
     ) -> None:
         self.label = label
@@ -60,16 +60,22 @@ class SendingFunction:
         """Calls `wrapped`, once, with the headers that tell where it belongs."""
         if not self.enabled or (self._host is not None and not self._service().propagates):
             return wrapped(*args, **kwargs)
-        amendment = None
+        carrying = None
         try:
-            amendment = self._carrying(Call(instance, args, dict(kwargs), self._parameters))
+            carrying = self._carrying(Call(instance, args, dict(kwargs), self._parameters))
         except Exception as error:  # noqa: BLE001 (a plugin's function)
             guard.report(f"{self.label}: propagation", error)
-        if amendment is None:
+        if carrying is None:
             return wrapped(*args, **kwargs)
-        return wrapped(*amendment.args, **amendment.kwargs)
+        if isinstance(carrying, Amendment):
+            return wrapped(*carrying.args, **carrying.kwargs)
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            with guard(f"{self.label}: propagation"):
+                carrying()
 
-    def _carrying(self, call: Call) -> Amendment | None:
+    def _carrying(self, call: Call) -> Amendment | Callable[[], object] | None:
         context = current_context()
         if is_suppressed(context, self._recorder.name, self._recorder.is_shared):
             return None

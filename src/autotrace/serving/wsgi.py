@@ -61,6 +61,8 @@ class WsgiFunction:
 
     def _begun(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Http | list[bytes] | None:
         given = [*args, *(kwargs[name] for name in ("environ", "start_response") if name in kwargs)]
+        if len(given) != 2:
+            return None
         environ, start_response = given
         outer = current_context()
         if is_served(outer):

@@ -267,7 +267,7 @@ def test_feedback_is_created_once(make_mlflow: Make, fake: Fake) -> None:
 
 @pytest.mark.parametrize("later", [0, 5])
 def test_another_process_was_faster(make_mlflow: Make, fake: Fake, later: int) -> None:
-    """Of two processes that create an assessment at once the one that the server fails finds it; the later counts."""
+    """Where two create an assessment at once and the server fails one, that one finds it; the later word counts."""
     trace = new_trace()
     given = feedback(trace)
     theirs = feedback(trace, id=given.body["id"], time=given.body["time"] - later)

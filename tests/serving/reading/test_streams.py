@@ -56,6 +56,8 @@ def test_real_conversations(name: str, expected: Any) -> None:
     _, status, content_type, body = recording(name)
     found = answered(body, content_type, status)
     assert (words(found.messages), found.output, found.error) == (expected, None, None)
+    ids = {piece.id for one in found.messages or [] for piece in one.parts if piece.id is not None}
+    assert ids == ({"call_1"} if len(expected) > 1 else set())
 
 
 @pytest.mark.parametrize("name", ["langserve_chain_stream", "langserve_chain_stream_log"])

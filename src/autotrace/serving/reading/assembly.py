@@ -70,13 +70,15 @@ class Assembly:
 
     def whole(self, key: Any, value: Any) -> None:
         """A whole message, in place of what came of it so far."""
-        made = message(value)
-        if made is not None:
-            self._said.pop(key, None)
-            turn = self.turn(key, made.role)
-            turn.name = made.name
-            for piece in made.parts:
-                turn.put(piece)
+        made, known = message(value), self._said.get(key)
+        if made is None or (known is None and len(self._said) >= MOST):
+            return
+        if isinstance(known, Turn):
+            self._room.left += sum(map(len, known.words))
+        turn = self._said[key] = Turn(self._room, made.role)
+        turn.name = made.name
+        for piece in made.parts:
+            turn.put(piece)
 
     def fail(self, value: Any) -> None:
         """What went wrong, in any JSON or text. Where words follow, it was no failure."""
