@@ -33,6 +33,8 @@ def problem(value: Any, depth: int = 0) -> str | None:
     if type(value) is list:  # FastAPI's, one for each field that does not fit
         found = [words for one in value[:10] if (words := _of_field(one, depth + 1))]
         return "; ".join(found)[:LONGEST] or None
+    if type(value) is not dict:
+        return None
     named = folded(value)
     return next((words for name in _NAMES if (words := problem(named.get(name), depth + 1))), None)
 
