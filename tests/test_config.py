@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autotrace
-from autotrace import ConfigError, activation
+from autotrace import ConfigError, activation, setting_values
 from autotrace.config import SETTINGS, Config, load
 
 from .conftest import Collected, Interpreter
@@ -39,6 +39,13 @@ VALUES: dict[str, tuple[Any, str, str, Any, Any, Any]] = {
     "exit_timeout": (0, "1.5", "3", 0.0, 1.5, 3.0),
     "store_age": ("4w", "1h", "7", 2419200.0, 3600.0, 7.0),
     "store_size": ("1kb", "2MiB", '"3"', 1000, 2 * 1024**2, 3),
+    "session_headers": ("X-Chat", "x-a, X-B,x-a", '["none"]', ("x-chat",), ("x-a", "x-b"), ()),
+    "user_headers": (["X-Who"], "x-a", '"x-b"', ("x-who",), ("x-a",), ("x-b",)),
+    "request_id_headers": ("none", "x-a", '["x-b"]', (), ("x-a",), ("x-b",)),
+    "input_fields": ("data.q", "a.0.b, c,c", '["turns.-1"]', ("data.q",), ("a.0.b", "c"), ("turns.-1",)),
+    "output_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
+    "session_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
+    "user_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
     "feedback_endpoint": (False, "off", "true", False, False, True),
     "feedback_origins": (
         ["https://a"],
@@ -68,6 +75,10 @@ DEFAULTS = {
     "exit_timeout": 2.0,
     "store_age": None,
     "store_size": None,
+    "session_headers": setting_values.SESSION_HEADERS,
+    "user_headers": setting_values.USER_HEADERS,
+    "request_id_headers": setting_values.REQUEST_ID_HEADERS,
+    **dict.fromkeys(("input_fields", "output_fields", "session_fields", "user_fields"), ()),
     "feedback_endpoint": True,
     "feedback_origins": (),
     "feedback_rate": 100.0,
@@ -230,6 +241,28 @@ def test_the_nearest_file_counts(tmp_path: Path, write: Write) -> None:
 def test_other_variables_are_left_alone(tmp_path: Path) -> None:
     """Variables that are not ours, and the marks of `autotrace run`, are no problems."""
     assert load(environ={"AUTOTRACE_AUTO": "1", "PATH": "/", "AUTOTRACER": "x"}, folder=tmp_path).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("switch", "address", "expected"),
+    [
+        (None, "databricks", "mlflow"),
+        ("true", "databricks", "mlflow"),
+        ("True", None, "mlflow"),
+        ("1", None, "mlflow"),
+        ("false", "databricks", "store"),
+        ("0", "https://mlflow.example.org", "store"),
+        ("false", None, "store"),
+        (None, None, "store"),
+    ],
+)
+def test_databricks_model_serving(switch: str | None, address: str | None, expected: str, tmp_path: Path) -> None:
+    """ENABLE_MLFLOW_TRACING decides whether traces go to MLflow, where no destination is set."""
+    given = {"ENABLE_MLFLOW_TRACING": switch, "MLFLOW_TRACKING_URI": address}
+    environ = {name: value for name, value in given.items() if value is not None}
+    environ.update(IS_IN_DB_MODEL_SERVING_ENV="true", DATABRICKS_HOST="https://example.org")
+    assert load(environ=environ, folder=tmp_path).destination == (expected,)
+    assert load(environ={**environ, "AUTOTRACE_DESTINATION": "console"}, folder=tmp_path).destination == ("console",)
 
 
 def test_sdk_disabled(tmp_path: Path) -> None:

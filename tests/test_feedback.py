@@ -178,3 +178,27 @@ def test_switched_off(journalled: Read) -> None:
     autotrace.autolog("autotrace", disable=True)
     assert len(autotrace.log_feedback(True, trace_id=TRACE)) == 32
     assert journalled() == []
+
+
+def test_served_where_nothing_is_kept(tmp_path: Path) -> None:
+    """An application whose spans all go through its own provider, or are off, does not say that it takes feedback."""
+    from opentelemetry.trace import NoOpTracerProvider
+
+    body = b'{"trace_id": "%s", "value": true}' % TRACE.encode()
+
+    def status() -> int:
+        endpoint = activation.active().service().endpoint
+        assert endpoint is not None
+        return endpoint.answer("POST", {"content-type": "application/json"}, body).status
+
+    activation.active().reset()
+    try:
+        autotrace.autolog(home=tmp_path / "home", destination=())
+        assert status() == 202
+        autotrace.autolog("autotrace", disable=True)
+        assert status() == 503
+        activation.active().reset()
+        autotrace.autolog(home=tmp_path / "home", tracer_provider=NoOpTracerProvider())
+        assert status() == 503
+    finally:
+        activation.active().reset()

@@ -71,17 +71,26 @@ def test_setting_is_documented(setting: str) -> None:
         "environment": "detected",
         "service": "detected",
         "release": "detected",
-        "feedback_origins": "none",
-        "plugins": "none",
+        **dict.fromkeys(
+            ("session_headers", "user_headers", "request_id_headers"), "[the usual ones](requests.md#who-asked)"
+        ),
         "journal_size": "`1GiB`",
         "journal_age": "`7d`",
-    }.get(setting, "none" if value is None else None)
+    }.get(setting, "none" if value in (None, ()) else None)
     if setting == "home":
         shown = f"`{value}` in the working directory"
     elif shown is None:
         shown = f"`{value[0] if isinstance(value, tuple) else str(value).lower()}`"
     assert default == shown
     assert meaning
+
+
+def test_headers_are_documented() -> None:
+    """docs/requests.md names the headers that are read without a setting, in the order in which they count."""
+    section = page("docs/requests.md").partition("## Who asked\n")[2].partition("\n## ")[0]
+    for setting, words in rows(section).items():
+        assert tuple(re.findall(r"`([^`]+)`", words[0])) == getattr(Config(), setting)
+    assert set(rows(section)) == {"session_headers", "user_headers", "request_id_headers"}
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
@@ -106,8 +115,9 @@ def test_settings_of_plugin_are_documented(plugin: Path) -> None:
 def outcomes() -> set[str]:
     """How spans end that neither succeed nor fail, by all that the core and the plugins say."""
     found: set[str] = set()
-    for folder in (SOURCE / "recording", SOURCE / "host", SOURCE / "serving", *(plugin / "src" for plugin in PLUGINS)):
-        for path in folder.rglob("*.py"):
+    folders = [SOURCE / part for part in ("recording", "host", "serving", "frameworks")]
+    for folder in (*folders, *(plugin / "src" for plugin in PLUGINS)):
+        for path in (*folder.rglob("*.py"), SOURCE / "pytest.py"):
             code = path.read_text(encoding="utf-8")
             found.update(re.findall(r'(?:\boutcome(?:: str)? ?= ?|\.(?:end|end_all|abandon)\()"(\w+)"', code))
             for table in re.findall(r"^_OUTCOMES = (\{.*\})$", code, re.MULTILINE):

@@ -112,22 +112,24 @@ class Activation:
         if self._service is None:
             from .serving.settings import service_of
 
-            self._service = service_of(self.config(), self.log, self.served_by, lambda: self.flush(2.0))
+            self._service = service_of(self.config(), self.log, self.served_by, self.flush)
         return self._service
 
-    def log(self, feedback: Feedback) -> None:
-        """Journals a verdict, unless the program's own spans are switched off."""
+    def log(self, feedback: Feedback) -> bool:
+        """Journals a verdict, unless the program's own spans are switched off; whether it did."""
         with guard("autotrace.log_feedback"):
             recorder = self.recorder()
-            if recorder is not None:
-                self.note("F", feedback.key, feedback.body(recorder.policy))
+            return recorder is not None and self.note("F", feedback.key, feedback.body(recorder.policy))
+        return False
 
-    def note(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
-        """Journals feedback (`F`) or an update of a trace (`U`), where autotrace has a journal."""
+    def note(self, kind: str, key: str, body: Mapping[str, Any]) -> bool:
+        """Journals feedback (`F`) or an update of a trace (`U`), where autotrace has a journal; whether it did."""
         with guard("journal"):
             self.provider()
-            if self._pipeline is None or not self._pipeline.note(kind, key, body):
-                guard.tell("feedback and later changes need a destination: the app's own tracer provider takes none")
+            if self._pipeline is not None and self._pipeline.note(kind, key, body):
+                return True
+            guard.tell("feedback and later changes need a destination: the app's own tracer provider takes none")
+        return False
 
     def served_by(self, server: str) -> None:
         """Takes note that a server hands the program requests; for every request, and only the first takes time.

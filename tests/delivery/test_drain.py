@@ -329,3 +329,16 @@ def test_leftovers_are_swept(run, home, collecting):
         os.utime(path, (0, 0))
     assert Drainer(folder, [collecting]).adopt()
     assert list(folder.glob("*.[!h]*")) == [young]
+
+
+def test_closed_and_forked(make_line, collecting):
+    """What is closed with something left does not wake up again because the program forks."""
+    collecting.error = OSError("down")
+    line = make_line([collecting])
+    ended(line, "a")
+    assert not line.drainer.close(5)
+    attempts = collecting.attempts
+    drain._before_fork()
+    drain._after_fork_in_parent()
+    assert all(thread.name != "autotrace" for thread in threading.enumerate())
+    assert collecting.attempts == attempts

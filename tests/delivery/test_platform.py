@@ -206,6 +206,11 @@ def test_endpoint_of_databricks() -> None:
     assert found.attributes == {"service.name": "agents-shop"}
     for odd in (module(None), module(SimpleNamespace(endpoint_name=None)), {"mlflow.pyfunc.context": None}):
         assert detect(serving, ["x"], odd).attributes == {}
+    loaded = detect(serving, ["x"], {})
+    assert loaded.served_by("uvicorn", module(None)) is loaded
+    served = loaded.served_by("uvicorn", module(SimpleNamespace(endpoint_name="agents-shop")))
+    assert (served.name, dict(served.attributes)) == (loaded.name, {"service.name": "agents-shop"})
+    assert served.served_by("uvicorn", module(SimpleNamespace(endpoint_name="other"))) is served
 
 
 def test_served_by() -> None:

@@ -26,10 +26,7 @@ ASK = ("/health", "/ask", {"question": "Why?"})
 QUESTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {"fastapi_chat": CHAT, "flask_agent": ASK}
 
 #: What is run each time. The rest, on servers that tests/serving/matrix has too, where SERVING_MATRIX=whole asks.
-QUICK = {
-    "uvicorn app:app --port 8000",
-    "gunicorn app:app --bind 127.0.0.1:8000 --workers 2 --worker-class uvicorn_worker.UvicornWorker",
-}
+QUICK = {"uvicorn app:app --port 8000"}
 
 #: What tests/examples runs, with all that they need: a broker, MLflow, Ray.
 ELSEWHERE = {"celery_worker", "mlflow_agent_server", "ray_serve"}

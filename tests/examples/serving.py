@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,8 @@ from autotrace.testing import OpenAIServer
 SERVING = Path(__file__).resolve().parents[2] / "examples" / "serving"
 DEADLINE_S = 30
 SCRIPTS = Path(sys.executable).parent
+#: A connection a request: some servers close one without a word.
+ONE_REQUEST = httpx.Limits(max_keepalive_connections=0)
 
 T = TypeVar("T")
 
@@ -83,7 +86,8 @@ class Example:
     """
 
     def __init__(self, name: str, tmp_path: Path, settings: Mapping[str, str]) -> None:
-        self.folder = SERVING / name
+        # A copy: what programs leave beside themselves is none of the checkout's.
+        self.folder = shutil.copytree(SERVING / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         self.tmp_path = tmp_path
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OURS)},
@@ -128,7 +132,7 @@ class Example:
         url = f"http://127.0.0.1:{port}"
         with (
             self.run(command) as (process, log),
-            httpx.Client(base_url=url, timeout=DEADLINE_S, trust_env=False) as client,
+            httpx.Client(base_url=url, timeout=DEADLINE_S, trust_env=False, limits=ONE_REQUEST) as client,
         ):
 
             def answers() -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from autotrace import feedback
 from autotrace.errors import FeedbackError
+from autotrace.recording import feedback
 from autotrace.recording.guard import guard
 from autotrace.serving import verdict
 from autotrace.serving.feedback_endpoint import Answer, FeedbackEndpoint
@@ -167,6 +167,12 @@ def test_what_the_log_refuses(log: Log) -> None:
     assert said(post(make(log), {"trace_id": TRACE, "value": 1})) == (422, {"error": "this feedback cannot be used"})
 
 
+def test_nothing_is_kept() -> None:
+    """Where nothing is kept nobody is told that it is."""
+    endpoint = FeedbackEndpoint("/", lambda *_, **__: None, lambda _: None)
+    assert said(post(endpoint, {"trace_id": TRACE, "value": 1})) == (503, {"error": "feedback is not kept here"})
+
+
 def test_what_fails(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever fails here costs the application nothing; it is counted, and told without what was sent."""
     guard.reset()
@@ -310,6 +316,6 @@ class TestPublishedSchema:
         ((path, methods),) = PAGE["paths"].items()
         assert make(log).is_at(path)
         assert set(methods["post"]["responses"]) == {
-            *("202", "400", "404", "405", "413", "415", "422", "429", "500"),
+            *("202", "400", "404", "405", "413", "415", "422", "429", "500", "503"),
         }
         assert set(methods["options"]["responses"]) == {"204", "403", "405"}

@@ -38,6 +38,7 @@ import autotrace, acme_web
 
 def handler(environ, start_response):
     path = environ["PATH_INFO"]
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     if path == "/ask":
         with autotrace.span("think"):
             pass
@@ -129,8 +130,11 @@ def test_served(served: tuple[ServingProcess, Client], tmp_path: Path) -> None:
     assert client("POST", PATH, give("dora", request_id="r-2"))[0] == 404
     assert client("POST", PATH, by_trace[:-1])[0] == 400
     assert client("POST", PATH, by_trace, {"Content-Type": "text/plain"})[0] == 415
-    assert client("POST", PATH, by_trace + b" " * 70_000)[0] == 413
-    assert client("POST", PATH, iter([by_trace, b" " * 70_000]))[0] == (400 if client.is_old else 413)
+    # One byte too many, so that all of it is read: who sends more may find the connection closed before the answer.
+    too_long = by_trace.ljust(64 * 1024 + 1)
+    assert client("POST", PATH, too_long)[0] == 413
+    if not client.is_old:
+        assert client("POST", PATH, iter([too_long[:100], too_long[100:]]))[0] == 413
     assert client("GET", PATH)[0] == 405
     assert client("HEAD", PATH)[::2] == (405, b"")
     asking = {"Origin": "https://chat.example.org", "Access-Control-Request-Method": "POST"}

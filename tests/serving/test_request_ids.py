@@ -151,14 +151,21 @@ def test_threads(journal: Path) -> None:
 
 def test_fork(journal: Path) -> None:
     """What a forked child notes the parent finds, and what it inherits it knows."""
-    ids = RequestIds(journal)
-    ids.note("before", A)
-    child = os.fork()
-    if not child:
-        ids.note("child", B)
-        os._exit(0 if ids.find("before") == A else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert ids.find("child") == B
+    code = """
+import os, sys
+from pathlib import Path
+from autotrace.serving.request_ids import RequestIds
+ids = RequestIds(Path(sys.argv[1]))
+ids.note("before", "a" * 32)
+child = os.fork()
+if not child:
+    ids.note("child", "b" * 32)
+    os._exit(0 if ids.find("before") == "a" * 32 else 1)
+print(os.waitpid(child, 0)[1], ids.find("child"))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(journal)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == (f"0 {B}\n", "")
+    assert RequestIds(journal).find("before") == A
 
 
 def test_torn_lines(journal: Path) -> None:

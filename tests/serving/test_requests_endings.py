@@ -32,6 +32,21 @@ def test_statuses(web: ModuleType, traced: Spans, status: int, shown: str) -> No
     assert root["error.type"] == (str(status) if status >= 500 else None)
 
 
+def test_a_stream_that_says_that_it_failed(web: ModuleType, traced: Spans) -> None:
+    """An answer that began well and ends with an error is a failure, with what was said until then."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        think()
+        body = b'data: {"token": "Hel"}\n\n', b'data: {"error": "overloaded"}\n\n'
+        await answer(send, *body, headers=[(b"content-type", b"text/event-stream")])
+
+    serve(web, app)
+    root = traced.named("POST /chat")
+    assert (root.status, root.message, root["error.type"], root["output.value"]) == (
+        "error", "overloaded", "error", "Hel"
+    )  # fmt: skip
+
+
 def test_an_error_that_the_application_answers(web: ModuleType, traced: Spans) -> None:
     """A 500 that is sent for an exception tells of that one."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -127,6 +128,37 @@ def test_environment_without_autotrace(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (result.returncode, result.stderr, json.loads(result.stdout)[0]) == (0, "", False)
+
+
+def test_environment_with_an_autotrace_of_its_own(tmp_path: Path) -> None:
+    """Another virtual environment that has autotrace uses its own, never that of the command."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True, timeout=120)
+    (site,) = tmp_path.glob("lib/python*/site-packages")
+    (site / "autotrace").mkdir()
+    (site / "autotrace" / "__init__.py").touch()
+    (site / "autotrace" / "auto.py").write_text("where = __file__\n")
+    result = subprocess.run(
+        [str(tmp_path / "bin" / "python"), "-c", "import sys; print(sys.modules['autotrace.auto'].where)"],
+        env={**traced({}), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (result.stdout, result.stderr) == (f"{site / 'autotrace' / 'auto.py'}\n", "")
+
+
+def test_two_of_us(tmp_path: Path) -> None:
+    """Two environments' commands, one started by the other, end in the user's own sitecustomize, not in a circle."""
+    others = [tmp_path / "one", tmp_path / "two"]
+    for other in others:
+        shutil.copytree(BOOTSTRAP, other, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.mine = getattr(sys, 'mine', 0) + 1\n")
+    environment = traced(with_path(*others, BOOTSTRAP, tmp_path))
+    code = "import json, sys; print(json.dumps([sys.mine, 'autotrace.auto' in sys.modules, sys.path]))"
+    result = python(code, environment)
+    mine, is_on, path = json.loads(result.stdout)
+    assert (mine, is_on, result.stderr) == (1, True, "")
+    assert [entry for entry in path if entry in map(str, [*others, BOOTSTRAP])] == []
 
 
 @pytest.mark.parametrize("content", ["raise RuntimeError('two\\nlines')", "import no_such_module", "(", "1/0"])

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from ..setting_values import TRUE
 
 NAME, VERSION, INSTANCE = "service.name", "service.version", "service.instance.id"
+#: The one whose program learns its service's name with a request.
+DATABRICKS = "databricks-model-serving"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,7 @@ _POD = ("POD_NAME", "K8S_POD_NAME", "HOSTNAME")
 
 #: Each is production, whatever runs there.
 CLOUDS = (
-    Cloud(
-        "databricks-model-serving", ("IS_IN_DB_MODEL_SERVING_ENV", "IS_IN_DATABRICKS_MODEL_SERVING_ENV"), is_switch=True
-    ),
+    Cloud(DATABRICKS, ("IS_IN_DB_MODEL_SERVING_ENV", "IS_IN_DATABRICKS_MODEL_SERVING_ENV"), is_switch=True),
     Cloud("databricks-apps", ("DATABRICKS_APP_NAME",), variables={NAME: ("DATABRICKS_APP_NAME",)}),
     Cloud(
         "lambda",

@@ -303,6 +303,8 @@ class Drainer:
         thread = process.thread
         if process.pid != os.getpid() or thread is threading.current_thread():
             return
+        if self._closed and (thread is None or not thread.is_alive()):
+            return  # what is left is the next process's
         if thread is None:
             if process.turn.acquire(timeout=FORK_WAIT_S):
                 process.shipping.close()

@@ -23,9 +23,9 @@ from .health import SUFFIX as HEALTH
 from .journal import Journal
 from .limits import Limits
 from .outlets import Outlet
-from .platform import ENVIRONMENT, PLATFORM, detect
+from .platform import detect
 from .queue import queues
-from .resource import environment_of, resource_of
+from .resource import known_late, resource_of
 from .sink import JournalSink
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ class Pipeline:
         platform = self._platform.served_by(server, sys.modules)
         if platform is not self._platform and self._journal is not None and self._is_ours:
             self._platform = platform
-            environment = environment_of(self._config, platform).value
-            self._journal.describe({**self._journal.resource, PLATFORM: platform.name, ENVIRONMENT: environment})
+            self._journal.describe({**self._journal.resource, **known_late(self._config, platform)})
 
     def flush(self, timeout: float) -> bool:
         """Delivers what has been recorded; see autotrace.flush."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..setting_values import FALSE, TRUE
 from . import programs
-from .clouds import CLOUDS, KUBERNETES, NAME
+from .clouds import CLOUDS, DATABRICKS, KUBERNETES, NAME
 
 #: What a platform's environment and name are called on a resource.
 ENVIRONMENT, PLATFORM = "deployment.environment.name", "autotrace.platform"
@@ -34,6 +34,7 @@ _NO_SERVERS = frozenset(
         *("starlette", "httpx", "httpx2", "quart", "litestar", "django", "asgiref", "async_asgi_testclient"),
     }
 )
+_RELOADED = "uvicorn's reloader started it"
 _SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
@@ -60,12 +61,20 @@ class Platform:
             server: The server's name, with or without a version, as in WSGI's SERVER_SOFTWARE.
             modules: The modules that are loaded.
         """
+        if self.name == DATABRICKS and NAME not in self.attributes:
+            return self._with_endpoint(modules)
         name = server.partition("/")[0].strip().lower()
         if self.name != "shell" or name in _NO_SERVERS:
             return self
+        if _uvicorn_reloads(modules):  # it could not be told while the program's main module was imported
+            return replace(self, name="uvicorn", reason=_RELOADED)
         shown = name if _SERVER_NAME.fullmatch(name) else "server"
         named = "mlflow" if _AGENT_SERVER in modules else shown
         return replace(self, name=named, environment=PRODUCTION, reason=f"{shown} hands it requests")
+
+    def _with_endpoint(self, modules: Mapping[str, Any]) -> Platform:
+        endpoint = _endpoint(modules)
+        return self if endpoint is None else replace(self, attributes={**self.attributes, NAME: endpoint})
 
 
 def detect(environ: Mapping[str, str], argv: Sequence[str], modules: Mapping[str, Any]) -> Platform:
@@ -146,16 +155,16 @@ def _notebook(modules: Mapping[str, Any]) -> _Found:
 
 
 def _developer(environ: Mapping[str, str], argv: Sequence[str], modules: Mapping[str, Any]) -> _Found:
+    name = programs.name_of(argv)
+    program = programs.PROGRAMS.get(name)
+    sign = None if program is None else programs.developing(program, name, argv, environ)
+    if sign is not None:
+        return name, DEVELOPMENT, f"the program is {name} with {sign}"
     if environ.get("WERKZEUG_RUN_MAIN", "").strip().lower() in TRUE:
         return "werkzeug", DEVELOPMENT, "Werkzeug's reloader started it"
     if "uwsgi" in modules and _uwsgi_reloads(modules["uwsgi"]):
         return "uwsgi", DEVELOPMENT, "uWSGI reloads it"
-    if _uvicorn_reloads(modules):
-        return "uvicorn", DEVELOPMENT, "uvicorn's reloader started it"
-    name = programs.name_of(argv)
-    program = programs.PROGRAMS.get(name)
-    sign = None if program is None else programs.developing(program, name, argv, environ)
-    return (name, DEVELOPMENT, f"the program is {name} with {sign}") if sign else None
+    return ("uvicorn", DEVELOPMENT, _RELOADED) if _uvicorn_reloads(modules) else None
 
 
 def _uwsgi_reloads(module: Any) -> bool:

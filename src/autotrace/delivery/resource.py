@@ -43,18 +43,20 @@ def resource_of(config: Config, platform: Platform) -> Resource:
         "process.pid": os.getpid(),
         "telemetry.distro.name": "autotrace",
         "telemetry.distro.version": __version__,
-        PLATFORM: platform.name,
         **_pod(platform),
         **{key: value for key, value in platform.attributes.items() if key not in (SERVICE, RELEASE)},
     }
     # Of those that are set only by default OpenTelemetry's variables know better.
     for name in _told(config):
         found.pop(name, None)
-    found[ENVIRONMENT] = environment_of(config, platform).value
-    for name, said in ((SERVICE, service_of(config, platform)), (RELEASE, release_of(config, platform))):
-        if said is not None:
-            found[name] = said.value
-    return Resource.create(found)
+    return Resource.create({**found, **known_late(config, platform)})
+
+
+def known_late(config: Config, platform: Platform) -> dict[str, str]:
+    """The attributes that may change when a server hands the program its first request."""
+    found = {PLATFORM: platform.name, ENVIRONMENT: environment_of(config, platform).value}
+    said = {SERVICE: service_of(config, platform), RELEASE: release_of(config, platform)}
+    return {**found, **{name: one.value for name, one in said.items() if one is not None}}
 
 
 def environment_of(config: Config, platform: Platform) -> Said:

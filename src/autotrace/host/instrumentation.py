@@ -12,7 +12,7 @@ from ..recording.delegated import Translated, untranslated
 from ..recording.mapping import Amendment, Call
 from ..recording.messages import RequestValues, ResponseValues
 from ..recording.runs import Ended, Run
-from ..serving.work import Work
+from ..serving.work import HttpRequest, HttpResponse, Work
 
 __all__ = [
     "Amendment",
@@ -22,6 +22,8 @@ __all__ = [
     "Delegate",
     "Ended",
     "Event",
+    "HttpRequest",
+    "HttpResponse",
     "Instrumentation",
     "Patch",
     "Run",
@@ -264,8 +266,8 @@ class Task:
         module: Where it lives.
         target: Its name there.
         describe: From a call to what the work is; None: none of ours.
-        response: From what came back to values; to the work's end (Ended) where that tells of a failure without raising
-            it, or of an outcome. Not asked where a TaskEnd has told before.
+        response: From what came back to values; to the response to the Work's request; or to the work's end (Ended),
+            where it tells of a failure without raising it, or of an outcome. Not asked where a TaskEnd has told before.
         makes: The function makes the one that does the work: what it returns is called for each. `describe` is given
             the call of that; its `instance` is the Call that made it.
         flushes: The process may be frozen when the work is done: what was recorded is delivered before.
@@ -275,7 +277,7 @@ class Task:
     module: str
     target: str
     describe: Callable[[Call], Work | None]
-    response: Callable[[Any], ResponseValues | Ended | None] | None = None
+    response: Callable[[Any], ResponseValues | HttpResponse | Ended | None] | None = None
     makes: bool = False
     flushes: bool = False
     optional: bool = False

@@ -18,6 +18,8 @@ from .labels import LABELS, TRACE
 from .tracer import ASIDE, HELD, OWN_SPAN, SPAN_KEY, RecordedSpan
 
 _innermost: ContextVar[Context | None] = ContextVar("autotrace.innermost", default=None)
+#: What everything in this process lies in that lies in nothing nearer.
+_around: Context | None = None
 _OURS = "autotrace."
 
 
@@ -50,8 +52,28 @@ def leave(entered: Entered) -> None:
         context_api.detach(token)
 
 
+def surround(context: Context | None) -> Context | None:
+    """From now on all that begins in this process, in whichever thread or task, lies in `context`; None: in nothing.
+
+    For a process that does one thing at a time, such as a run of tests, whose event loops and threads serve many.
+
+    Returns:
+        What it lay in before.
+    """
+    global _around
+    before, _around = _around, context
+    return before
+
+
 def current_context() -> Context:
     """The current context; with what is ours, where another tool has replaced it by one from before our operation."""
+    context = _current_context()
+    if _around is None or HELD in context or TRACE in context:
+        return context
+    return Context({**_around, **context})
+
+
+def _current_context() -> Context:
     context = context_api.get_current()
     innermost = _innermost.get()
     if innermost is None or innermost is context:

@@ -6,6 +6,7 @@ its request as it did without us. Only what we record looks here for its parent.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
@@ -64,8 +65,8 @@ class Held:
     """
 
     __slots__ = (
-        *("_describe", "_ending", "_kind", "_labels", "_links", "_lock", "_operation", "_outer", "_recorded"),
-        *("_recorder", "_remote", "_span_id", "_trace_id", "id", "started", "state"),
+        *("_describe", "_ending", "_kind", "_labels", "_links", "_lock", "_operation", "_outer", "_pid"),
+        *("_recorded", "_recorder", "_remote", "_span_id", "_trace_id", "id", "started", "state"),
     )
 
     def __init__(
@@ -83,6 +84,7 @@ class Held:
     ) -> None:
         self.id = id
         self.started = recorder.now()
+        self._pid = os.getpid()
         self._recorder = recorder
         self._outer = outer
         self._describe = describe
@@ -183,9 +185,11 @@ class Held:
     def within(self, context: Context) -> Context:
         """A context of this work's, with the root as the parent of what is about to begin in it.
 
-        From now on the root is recorded. The program's own span stays the current one where there is one; ours lie
-        beneath ours.
+        From now on the root is recorded; not by a process that was forked meanwhile, whose root would be a second one.
+        The program's own span stays the current one where there is one; ours lie beneath ours.
         """
+        if self._operation is None and self._pid != os.getpid():
+            return context
         operation = self._operation or self._begin(context)
         if not self.is_nearest(context):
             return context

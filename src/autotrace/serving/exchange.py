@@ -224,7 +224,9 @@ class Exchange(Held):
                 answered = self._reader.answered()
         if self._status >= 500:
             values["error"] = str(self._status), answered.error or ""
-        elif answered.messages:
+        elif answered.error and self._status < 400:
+            values["error"] = "error", answered.error  # a stream that fails on its way has begun with 200
+        if answered.messages:
             values["output"] = answered.messages
         elif answered.output is not None or answered.error:
             values["output_value"] = answered.error if answered.output is None else answered.output

@@ -43,7 +43,7 @@ class FeedbackEndpoint:
 
     Args:
         path: Where it is in the application.
-        log: `log_feedback`.
+        log: `log_feedback`, or what is like it and answers None where nothing is kept.
         trace_of_request: The trace of a request id, or None where it is not known.
         origins: The origins (`https://chat.example.org`, in lower case) whose pages may post from another origin
             than the application's; `*` among them: all.
@@ -60,7 +60,7 @@ class FeedbackEndpoint:
     def __init__(
         self,
         path: str,
-        log: Callable[..., str],
+        log: Callable[..., str | None],
         trace_of_request: Callable[[str], str | None],
         origins: Collection[str] = (),
         rate: float = 0.0,
@@ -117,7 +117,7 @@ class FeedbackEndpoint:
         if trace_id is None:
             raise Refused(404, "no such request is known here: give the trace_id")
         try:
-            return self._log(
+            found = self._log(
                 said.value,
                 trace_id=trace_id,
                 span_id=said.span_id,
@@ -128,6 +128,9 @@ class FeedbackEndpoint:
             )
         except FeedbackError:  # its words may hold what was sent
             raise Refused(422, "this feedback cannot be used") from None
+        if found is None:
+            raise Refused(503, "feedback is not kept here")
+        return found
 
     def _allowed(self, origin: str | None) -> str | None:
         """What the settings call an origin whose pages may read the answer; None where there is no such."""

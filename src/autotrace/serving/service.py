@@ -25,7 +25,7 @@ class Service(NamedTuple):
         noted: Called with a request's id and the trace's, 32 hexadecimal digits.
         propagates: Whether any host is told of traces.
         is_own_host: Whether a host, `name` or `name:port`, is told of them.
-        flush: Delivers what has been recorded.
+        flush: Delivers what has been recorded, in so many seconds at most.
     """
 
     asked: Callable[[str, bytes, bytes, Mapping[str, str]], Asked]
@@ -37,7 +37,7 @@ class Service(NamedTuple):
     noted: Callable[[str, str], None] = lambda *_: None
     propagates: bool = False
     is_own_host: Callable[[str], bool] = lambda _: False
-    flush: Callable[[], object] = lambda: None
+    flush: Callable[[float], object] = lambda _: None
 
 
 #: The response's header that tells the trace's id.

@@ -19,15 +19,15 @@ FEEDBACK_PATH = "/autotrace/feedback"
 
 
 def service_of(
-    config: Config, log: Callable[[Feedback], None], served_by: Callable[[str], None], flush: Callable[[], object]
+    config: Config, log: Callable[[Feedback], bool], served_by: Callable[[str], None], flush: Callable[[float], object]
 ) -> Service:
     """What concerns requests.
 
     Args:
         config: The settings.
-        log: Takes feedback that has come in.
+        log: Journals feedback that has come in; whether it did.
         served_by: Told of the server that has handed a request over.
-        flush: Delivers what has been recorded.
+        flush: Delivers what has been recorded, in so many seconds at most.
     """
     fields = Fields(config.input_fields, config.output_fields, config.session_fields, config.user_fields)
     names = Names(config.session_headers, config.user_headers, config.request_id_headers)
@@ -48,14 +48,13 @@ def service_of(
         noted=requests.note,
         propagates=bool(config.propagate_to),
         is_own_host=own_hosts(config.propagate_to),
-        flush=flush,
+        flush=lambda seconds: flush(min(seconds, config.exit_timeout)),
     )
 
 
-def _logged(log: Callable[[Feedback], None], value: Any, *, trace_id: str, **more: Any) -> str:
+def _logged(log: Callable[[Feedback], bool], value: Any, *, trace_id: str, **more: Any) -> str | None:
     given = feedback_of("feedback", value, trace_named(trace_id), **more)
-    log(given)
-    return given.id
+    return given.id if log(given) else None
 
 
 def _asked(fields: Fields, names: Names, method: str, query: bytes, body: bytes, headers: Mapping[str, str]) -> Asked:

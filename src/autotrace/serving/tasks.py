@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, SpanKind
@@ -27,10 +28,14 @@ from ..recording.runs import Ended
 from ..recording.streams import Pieces, relay, relay_async
 from ..recording.suppression import is_suppressed
 from .exchange import remote_span
+from .relayed import Relayed
 from .senders import SESSION, USER
 from .service import Service
-from .work import Work
+from .work import HttpResponse, Work
 
+#: Seconds that delivery may take at the end of work after which the process may be frozen; and that are left alone
+#: before it may be stopped.
+_PATIENCE, _RESERVE = 2.0, 0.2
 _KINDS = {"consumer": SpanKind.CONSUMER, "server": SpanKind.SERVER, "internal": SpanKind.INTERNAL}
 
 
@@ -43,7 +48,7 @@ class TaskFunction:
         service: The settings that concern requests, as they are now.
         function: The original, for its signature only.
         describe: From a call to what the work is; None: none of ours.
-        response: From what came back to values, or to the work's end.
+        response: From what came back to values, to the response to a request, or to the work's end.
         makes: The function makes the one that does the work.
         flushes: What was recorded is delivered before the work's end is told.
     """
@@ -56,7 +61,7 @@ class TaskFunction:
         function: Any,
         *,
         describe: Callable[[Call], Work | None],
-        response: Callable[[Any], ResponseValues | Ended | None] | None = None,
+        response: Callable[[Any], ResponseValues | HttpResponse | Ended | None] | None = None,
         makes: bool = False,
         flushes: bool = False,
     ) -> None:
@@ -107,97 +112,115 @@ class TaskFunction:
         kwargs: dict[str, Any],
         parameters: tuple[str, ...],
     ) -> Any:
-        held = self._begin(instance, args, kwargs, parameters)
-        if held is None:
+        begun = self._begin(instance, args, kwargs, parameters)
+        if begun is None:
             return wrapped(*args, **kwargs)
-        token = enter(held.context)
+        token = enter(begun.held.context)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
-            self._end(held, None, error)
+            self._end(begun, None, error)
             raise
         finally:
             leave(token)
-        return self._followed(held, result)
+        return self._followed(begun, result)
 
-    def _followed(self, held: Held, result: Any) -> Any:
+    def _followed(self, begun: _Begun, result: Any) -> Any:
         """Ends the work with `result`, or arranges that it ends when `result` has been used up."""
         kind = type(result)
         if kind is CoroutineType:
-            coroutine = cast("CoroutineType[Any, Any, Any]", self._awaited(held, result))
+            coroutine = cast("CoroutineType[Any, Any, Any]", self._awaited(begun, result))
             coroutine.__name__, coroutine.__qualname__ = result.__name__, result.__qualname__
             return coroutine
         if kind is GeneratorType:
-            return relay(result, self._pieces(held))
+            return relay(result, self._pieces(begun))
         if kind is AsyncGeneratorType:
-            return relay_async(result, self._pieces(held))
-        self._end(held, result)
+            return relay_async(result, self._pieces(begun))
+        self._end(begun, result)
         return result
 
     async def _coroutine(
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        held = self._begin(instance, args, kwargs, self._parameters)
+        begun = self._begin(instance, args, kwargs, self._parameters)
         coroutine = wrapped(*args, **kwargs)
-        return await (coroutine if held is None else self._awaited(held, coroutine))
+        return await (coroutine if begun is None else self._awaited(begun, coroutine))
 
-    async def _awaited(self, held: Held, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        token = enter(held.context)
+    async def _awaited(self, begun: _Begun, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        token = enter(begun.held.context)
         try:
             result = await coroutine
         except BaseException as error:
-            self._end(held, None, error)
+            self._end(begun, None, error)
             raise
         finally:
             leave(token)
-        self._end(held, result)
+        self._end(begun, result)
         return result
 
-    def _pieces(self, held: Held) -> Pieces:
-        return Pieces(cast(Any, _Streamed(held, self._end)), self.label, None, None, digest=lambda _: None)
+    def _pieces(self, begun: _Begun) -> Pieces:
+        return Pieces(cast(Any, _Streamed(begun, self._end)), self.label, None, None, digest=lambda _: None)
 
     def _begin(
         self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], parameters: tuple[str, ...]
-    ) -> Held | None:
+    ) -> _Begun | None:
         try:
             outer = current_context()
             if is_suppressed(outer, self._recorder.name, self._recorder.is_shared):
                 return None
             work = self._describe(Call(instance, args, dict(kwargs), parameters))
-            if work is None:
-                return None
-            carrier = work.carrier or {}
-            sender = _sender(carrier.get("traceparent"))
-            links = tuple(filter(None, map(_sender, work.links)))
-            service = self._service()
-            return Held(
-                self._recorder,
-                outer,
-                lambda: _description(work),
-                kind=_KINDS[work.kind],
-                labels=Labels(_text(work.session or carrier.get(SESSION)), _text(work.user or carrier.get(USER))),
-                remote=sender if work.continues else None,
-                links=links if work.continues or sender is None else (sender, *links),
-                recorded=lambda trace_id: service.noted(work.request_id, trace_id) if work.request_id else None,
-                id=work.request_id,
-            )
+            return None if work is None else _Begun(self._held(work, outer), work)
         except Exception as error:  # noqa: BLE001 (a plugin's function)
             guard.report(f"{self.label}: task", error)
             return None
 
-    def _end(self, held: Held, result: Any, error: BaseException | None = None, outcome: str | None = None) -> None:
-        with guard(f"{self.label}: end of a task"):
-            if not held.is_over:
-                _finish(held, self._ended(result, error, outcome))
-            if self._flushes and held.is_recorded:
-                self._service().flush()
+    def _held(self, work: Work, outer: Context) -> Held:
+        carrier, service = work.carrier or {}, self._service()
+        sender = _sender(carrier.get("traceparent"))
+        remote = sender if work.continues else None
+        senders = (None if work.continues else sender, *map(_sender, work.links))
+        links = tuple(one for one in senders if one is not None)
+        if work.request is not None:
+            return Relayed(self._recorder, service, work, work.request, outer, remote, links)
+        return Held(
+            self._recorder,
+            outer,
+            lambda: _description(work),
+            kind=_KINDS[work.kind],
+            labels=Labels(_text(work.session or carrier.get(SESSION)), _text(work.user or carrier.get(USER))),
+            remote=remote,
+            links=links,
+            recorded=lambda trace_id: service.noted(work.request_id, trace_id) if work.request_id else None,
+            id=work.request_id,
+        )
 
-    def _ended(self, result: Any, error: BaseException | None, outcome: str | None) -> Ended:
+    def _end(self, begun: _Begun, result: Any, error: BaseException | None = None, outcome: str | None = None) -> None:
+        with guard(f"{self.label}: end of a task"):
+            held, work = begun
+            if not held.is_over:
+                self._finish(held, result, error, outcome)
+            if self._flushes and held.is_recorded:
+                left = _PATIENCE if work.deadline is None else work.deadline - _RESERVE - time.time()
+                self._service().flush(max(0.0, min(_PATIENCE, left)))
+
+    def _finish(self, held: Held, result: Any, error: BaseException | None, outcome: str | None) -> None:
+        told: ResponseValues | HttpResponse | Ended | None = None
         if error is None and outcome is None and self._response is not None:
             with guard(f"{self.label}: response"):
                 told = self._response(result)
-                return told if isinstance(told, Ended) else Ended(None, told)
-        return Ended(None, error=error, outcome=outcome)
+        if isinstance(told, HttpResponse):
+            if isinstance(held, Relayed):
+                held.replies(told)
+                return
+            told = None
+        _finish(held, told if isinstance(told, Ended) else Ended(None, told, error, outcome))
+
+
+class _Begun(NamedTuple):
+    """Work that has begun."""
+
+    held: Held
+    work: Work
 
 
 class TaskEndFunction:
@@ -232,26 +255,26 @@ class TaskEndFunction:
 class _Streamed:
     """Work that a generator does, as what follows streams knows it."""
 
-    def __init__(self, held: Held, end: Callable[[Held, Any, BaseException | None, str | None], None]) -> None:
-        self._held = held
+    def __init__(self, begun: _Begun, end: Callable[[_Begun, Any, BaseException | None, str | None], None]) -> None:
+        self._begun = begun
         self._end = end
 
     @property
     def is_open(self) -> bool:
-        return not self._held.is_over
+        return not self._begun.held.is_over
 
     @property
     def context(self) -> Context:
-        return self._held.context
+        return self._begun.held.context
 
     def first_chunk(self) -> None:
         pass
 
     def finish(self, _: object, outcome: str | None = None) -> None:
-        self._end(self._held, None, None, outcome)
+        self._end(self._begun, None, None, outcome)
 
     def fail(self, error: BaseException, _: object = None) -> None:
-        self._end(self._held, None, error, None)
+        self._end(self._begun, None, error, None)
 
 
 def _finish(held: Held, ended: Ended) -> None:

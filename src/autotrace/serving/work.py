@@ -8,6 +8,50 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True)
+class HttpRequest:
+    """An HTTP request that reaches the program as something else: an event, a message.
+
+    Example:
+        >>> HttpRequest("POST", "/ask", {"content-type": "application/json"}, b'{"question": "why?"}').query
+        b''
+
+    Attributes:
+        method: `POST`, ...
+        path: Without the query.
+        headers: By their names in lower case.
+        body: The bytes that were sent.
+        query: What stands behind the `?`.
+        route: The path's pattern, such as `/users/{id}`; None: that is not known.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    query: bytes = b""
+    route: str | None = None
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """What an HttpRequest was answered.
+
+    Example:
+        >>> HttpResponse(200, {"content-type": "text/plain"}, b"because").status
+        200
+
+    Attributes:
+        status: Its HTTP status.
+        headers: By their names in lower case.
+        body: The bytes that are sent back.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
 class Work:
     """What a unit of work is.
 
@@ -25,6 +69,8 @@ class Work:
         session: The conversation that it belongs to.
         user: Who asked.
         request_id: What the caller calls it, and TaskEnd.
+        request: The HTTP request that it is, where it is one: its question, session, user and ids are read from it.
+        deadline: When the process may be stopped, in seconds since 1970, where that is known.
         kind: `consumer` for what was sent, `server` for what somebody waits for, `internal` for what runs here.
         attributes: More, by name.
     """
@@ -37,5 +83,7 @@ class Work:
     session: str | None = None
     user: str | None = None
     request_id: str | None = None
+    request: HttpRequest | None = None
+    deadline: float | None = None
     kind: Literal["consumer", "server", "internal"] = "consumer"
     attributes: Mapping[str, Any] = field(default_factory=dict)

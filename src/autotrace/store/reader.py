@@ -20,7 +20,12 @@ from .view import View
 
 #: Spans that are looked at at once where a whole store is read.
 _PAGE = 500
-_IN_ORDER = "SELECT start_ns, trace_id FROM spans WHERE (start_ns, trace_id) > (?, ?) ORDER BY 1, 2 LIMIT ?"
+#: Likewise where some are chosen: what chooses them may have to look at all.
+_LARGE_PAGE = 5000
+_IN_ORDER = """
+    SELECT start_ns, trace_id FROM spans WHERE {where} AND (start_ns, trace_id) > (:start, :last)
+    ORDER BY start_ns, trace_id LIMIT :page
+"""
 _ENTRIES = f"SELECT {JOURNALLED}, content FROM spans LEFT JOIN payloads USING (id) WHERE trace_id = ? ORDER BY id"  # noqa: S608
 
 
@@ -90,18 +95,21 @@ class Reader(View):
             return self._feedback(trace_id)
 
     def trace_ids(self, chosen: Selection = ALL) -> Iterator[str]:
-        """Ids of all traces that are chosen, by the start of their first span.
+        """Ids of all traces that are chosen, by the start of the first span by which they are.
 
         Read a few at a time: what is written meanwhile may be among them.
         """
+        other = chosen.without_time()
+        where, values = other.where(self._has_said)
+        page = _PAGE if other == ALL else _LARGE_PAGE
         place: tuple[Any, ...] = (-(2**63) if chosen.since_ns is None else chosen.since_ns, "")
         while True:
             with self._snapshot():
-                rows = list(self._rows(_IN_ORDER, (*place, _PAGE)))
-                begun = dict.fromkeys(trace_id for start, trace_id in rows if start == self._first_start(trace_id))
-                found = [trace_id for trace_id in begun if self._fits(trace_id, chosen)]
+                limits = {"start": place[0], "last": place[1], "page": page}
+                rows = list(self._rows(_IN_ORDER.format(where=where), {**values, **limits}))
+                found = dict.fromkeys(trace_id for start, trace_id in rows if self._begins(trace_id, start, chosen))
             yield from found
-            if len(rows) < _PAGE:
+            if len(rows) < page:
                 return
             place = rows[-1]
 
@@ -189,8 +197,17 @@ class Reader(View):
             except ValueError as error:
                 self.notes.append(f"span {row[2]}: {error}")
 
-    def _first_start(self, trace_id: str) -> int:
-        return int(next(self._rows("SELECT min(start_ns) FROM spans WHERE trace_id = ?", (trace_id,)))[0])
+    def _begins(self, trace_id: str, start: int, chosen: Selection) -> bool:
+        """Whether the first span by which a trace is chosen starts then, and the trace itself not too early."""
+        first = self._first_start(trace_id)
+        if chosen.since_ns is not None and first < chosen.since_ns:
+            return False
+        other = chosen.without_time()
+        return start == (first if other == ALL else self._first_start(trace_id, other))
+
+    def _first_start(self, trace_id: str, chosen: Selection = ALL) -> int:
+        where, values = chosen.where(self._has_said, trace_id)
+        return int(next(self._rows(f"SELECT min(start_ns) FROM spans WHERE {where}", values))[0])  # noqa: S608
 
     def _found(self, text: str, limit: int, chosen: Selection) -> list[str]:
         """Ids of the traces stored last that speak of these words, newest first."""

@@ -16,6 +16,7 @@ import autotrace
 from autotrace import Usage
 from autotrace.activation import active
 from autotrace.recording import recorder, semconv, tracer
+from autotrace.recording.current import surround
 from autotrace.recording.guard import guard
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Spans:
         clock = itertools.count(1_000_000_000, 1_000_000_000)
         self._provider = tracer.LeanTracerProvider(self, lambda: next(clock), lambda: self._ids)
         self._around: Any = None
+        self._surroundings: Any = None
         self._open_before: set[int] = set()
         self._before: tuple[bool, dict[str, Any], dict[str, dict[str, Any]], Any] = (False, {}, {}, None)
 
@@ -111,6 +113,7 @@ class Spans:
         activation.reset()
         self._open_before = set(recorder._open)
         self._around = get_current_span()
+        self._surroundings = surround(None)  # the test itself may be a trace, which is not what it is about
         self.on()
         return self
 
@@ -132,6 +135,7 @@ class Spans:
 
     def _restore(self) -> None:
         """Leaves tracing as the program had it before this test."""
+        surround(self._surroundings)
         is_on, arguments, framework_arguments, provider = self._before
         activation = active()
         activation.arguments, activation.framework_arguments = arguments, framework_arguments

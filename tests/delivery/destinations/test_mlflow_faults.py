@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from autotrace.delivery.destinations import RetryLater
-from autotrace.delivery.destinations.mlflow import MlflowDestination
+from autotrace.delivery.destinations.mlflow import MlflowDestination, assessments
 
 from .mlflow_server import RESOURCE, chat, feedback, new_trace, span
 
@@ -263,6 +263,28 @@ def test_feedback_is_created_once(make_mlflow: Make, fake: Fake) -> None:
         destination.deliver([given], RESOURCE)
     assert destination.deliver([given], RESOURCE) == []
     assert len(stored) == 1
+
+
+@pytest.mark.parametrize("later", [0, 5])
+def test_another_process_was_faster(make_mlflow: Make, fake: Fake, later: int) -> None:
+    """Where two create an assessment at once and the server fails one, that one finds it; the later word counts."""
+    trace = new_trace()
+    given = feedback(trace)
+    theirs = feedback(trace, id=given.body["id"], time=given.body["time"] - later)
+    stored: list[Any] = []
+
+    def answer(asked: Asked) -> tuple[int, Any] | None:
+        if asked.method == "POST" and asked.path.endswith("/assessments"):
+            stored.append(assessments.assessment(theirs))
+            return 500, {"message": "a constraint violation"}
+        if asked.method == "GET" and "/traces/tr-" in asked.path:
+            return 200, {"trace": {"trace_info": {"state": "OK", "assessments": stored}}}
+        return None
+
+    fake.answer = answer
+    assert make_mlflow(MLFLOW_TRACKING_URI=fake.url).deliver([given], RESOURCE) == []
+    assert len(stored) == 1
+    assert [asked.method for asked in fake.asked].count("PATCH") == bool(later)
 
 
 def test_requests_are_bounded(make_mlflow: Make, fake: Fake) -> None:

@@ -6,13 +6,17 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autotrace.config import load
 from autotrace.delivery.destinations import Record, RetryLater
 from autotrace.delivery.destinations.mlflow import MlflowDestination
 from autotrace.delivery.destinations.mlflow.assessments import assessment_id
+from autotrace.delivery.platform import detect
+from autotrace.delivery.resource import resource_of
 
 from .mlflow_server import NOW, RESOURCE, Server, chat, feedback, new_trace, said, span, update
 
@@ -81,6 +85,45 @@ class TestWholeTraces:
             "service.version": COMMIT,
             "deployment.environment.name": "production",
         }
+
+    def test_where_it_ran(
+        self,
+        to_mlflow: MlflowDestination,
+        mlflow_server: Server,
+        experiment: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Platform, environment, service, release and commit, as they are detected, are there to filter by."""
+        monkeypatch.chdir(tmp_path)
+        cloud = {"K_SERVICE": "agents", "K_REVISION": "agents-00042", "GIT_COMMIT": COMMIT}
+        found: dict[str, str] = {}
+        for argv, environ in ((["app.py"], {}), (["/bin/gunicorn"], {}), (["app.py"], cloud)):
+            config = load(environ=environ, folder=tmp_path)
+            platform = detect(config.variables, argv, {})
+            trace = found[platform.name] = new_trace()
+            to_mlflow.deliver([agent(trace)], dict(resource_of(config, platform).attributes))
+        info = mlflow_server.info(found["cloud-run"])
+        assert {key: value for key, value in info["tags"].items() if not key.startswith("mlflow.")} == {
+            "autotrace.platform": "cloud-run",
+            "deployment.environment.name": "production",
+            "service.name": "agents",
+            "service.version": "agents-00042",
+            "cloud.provider": "gcp",
+            "cloud.platform": "gcp_cloud_run",
+            "faas.name": "agents",
+            "faas.version": "agents-00042",
+        }
+        names = ("environment", "service", "app_version", "mlflow.source.git.commit")
+        assert [info["trace_metadata"].get(name) for name in names] == ["production", "agents", "agents-00042", COMMIT]
+        for condition, platforms in {
+            "metadata.environment = 'production'": ["cloud-run", "gunicorn"],
+            "tag.`deployment.environment.name` = 'development'": ["shell"],
+            "tag.`autotrace.platform` = 'gunicorn'": ["gunicorn"],
+            "tag.`service.version` = 'agents-00042'": ["cloud-run"],
+        }.items():
+            traces = {one["trace_id"] for one in mlflow_server.search(experiment, condition)}
+            assert traces == {f"tr-{found[name]}" for name in platforms}, condition
 
     def test_spans(self, to_mlflow: MlflowDestination, mlflow_server: Server) -> None:
         """Each span has its type, an explicit status, inputs and outputs as objects, and its error as an exception."""

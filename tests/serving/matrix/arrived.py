@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,12 @@ from autotrace.store.reader import Reader, Trace
 
 from .load import Answer
 
-#: What a span is called that asked a model.
+#: The operation of a span that asked a model.
 CHAT = "chat"
+#: Where MLflow keeps whose a trace is, and a tag that our traces have.
+SESSION, USER, RESOURCE = "mlflow.trace.session", "mlflow.trace.user", "deployment.environment.name"
+#: Where a span tells what went in, and what came out.
+INPUT, OUTPUT = ("input.value", "gen_ai.input.messages"), ("output.value", "gen_ai.output.messages")
 
 
 def traces_of(store: Path) -> list[Trace]:
@@ -24,9 +28,8 @@ def traces_of(store: Path) -> list[Trace]:
     return [trace for trace in found if trace is not None]
 
 
-def not_in_store(answers: Iterable[Answer], traces: Sequence[Trace]) -> list[str]:
+def not_in_store(answers: Iterable[Answer], traces: Sequence[Trace], environment: str) -> list[str]:
     """What is missing or wrong, a line for each; empty when each answer, and nothing else, has one complete trace."""
-    answers = list(answers)
     by_session: dict[str | None, list[Trace]] = {}
     for trace in traces:
         by_session.setdefault(trace.summary.session, []).append(trace)
@@ -36,7 +39,7 @@ def not_in_store(answers: Iterable[Answer], traces: Sequence[Trace]) -> list[str
         if len(found) != 1:
             wrong.append(f"{answer.question.request_id}: {len(found)} traces")
             continue
-        wrong += [f"{answer.question.request_id}: {problem}" for problem in _problems(answer, found[0])]
+        wrong += [f"{answer.question.request_id}: {problem}" for problem in _problems(answer, found[0], environment)]
     for session, rest in by_session.items():
         wrong += [
             f"nobody asked for {trace.summary.trace_id} (session {session}): {trace.summary.request}" for trace in rest
@@ -44,79 +47,61 @@ def not_in_store(answers: Iterable[Answer], traces: Sequence[Trace]) -> list[str
     return wrong
 
 
-def _problems(answer: Answer, trace: Trace) -> Iterable[str]:
+def _problems(answer: Answer, trace: Trace, environment: str) -> Iterator[str]:
     """How a trace differs from what one of this answer is."""
     told, question = trace.summary, answer.question
     roots = [span for span in trace.spans if span.parent_id is None]
     models = [span for span in trace.spans if span.operation == CHAT]
-    if len(roots) != 1 or len(models) != 1:
-        yield f"{len(roots)} roots, {len(models)} model calls: {[span.name for span in trace.spans]}"
+    if len(roots) != 1 or len(models) != 1 or roots == models:
+        yield f"its spans are {[(span.name, span.parent_id) for span in trace.spans]}"
         return
-    if roots == models:
-        yield "the model call has no root above it"
-        return
-    seen = {
-        "statuses": {span.status for span in trace.spans},
-        "ended": all(span.end_ns is not None for span in trace.spans),
-        "user": told.user,
-        "request": told.request,
-        "response": told.response,
-        "root asked": "input" in _content_of(trace, 0),
-        "root answered": "output" in _content_of(trace, 0),
-        "tokens": bool(told.input_tokens and told.output_tokens),
-        "parent": models[0].parent_id in {span.span_id for span in trace.spans},
-        "trace id": told.trace_id,
+    root, model = trace.payload(roots[0]).attributes, models[0]
+    facts = {
+        "a span has not ended, or not well": all(
+            span.status == "ok" and span.end_ns is not None for span in trace.spans
+        ),
+        "the model call hangs in the air": model.parent_id in {span.span_id for span in trace.spans},
+        "the root has no input": any(root.get(name) for name in INPUT),
+        "the root has no output": any(root.get(name) for name in OUTPUT),
+        f"it asks {told.request!r}": is_said(question.text, told.request),
+        f"it answers {told.response!r}": is_said(answer.text, told.response),
+        f"its user is {told.user}": told.user == question.user,
+        f"its environment is {told.environment}": told.environment == environment,
+        f"its id is {told.trace_id}, not the {answer.trace_id} that the client was told": (
+            told.trace_id == answer.trace_id
+        ),
+        "it has no tokens": bool(told.input_tokens and told.output_tokens),
     }
-    wanted = {
-        "statuses": {"ok"},
-        "ended": True,
-        "user": question.user,
-        "request": question.text,
-        "response": answer.text,
-        "root asked": True,
-        "root answered": True,
-        "tokens": True,
-        "parent": True,
-        "trace id": answer.trace_id,
-    }
-    yield from (f"{name} is {seen[name]!r}, not {wanted[name]!r}" for name in wanted if seen[name] != wanted[name])
+    yield from (problem for problem, holds in facts.items() if not holds)
 
 
-def _content_of(trace: Trace, number: int) -> set[str]:
-    """Whether a span tells of what went in (`input`) and what came out (`output`)."""
-    root = next(span for span in trace.spans if span.parent_id is None)
-    names = trace.payload(root).attributes
-    return {
-        direction
-        for direction, keys in {
-            "input": ("input.value", "gen_ai.input.messages"),
-            "output": ("output.value", "gen_ai.output.messages"),
-        }.items()
-        if any(names.get(key) for key in keys)
-    }
+def is_said(text: str, told: str | None) -> bool:
+    """Whether what is told holds a text: as it is, or within JSON."""
+    return told is not None and (text in told or json.dumps(text)[1:-1] in told)
 
 
 def not_in_mlflow(answers: Iterable[Answer], found: Sequence[dict[str, Any]]) -> list[str]:
-    """The same for what MLflow's server tells of the traces of an experiment."""
-    sessions = Counter(_metadata(info, "mlflow.trace.session") for info in found)
-    by_session = {_metadata(info, "mlflow.trace.session"): info for info in found}
+    """The same for what MLflow's server tells of the traces of an experiment, but those of MLflow's own tracing."""
+    by_session: dict[str | None, list[dict[str, Any]]] = {}
+    for info in found:
+        if RESOURCE in info.get("tags", {}):
+            by_session.setdefault(_metadata(info, SESSION), []).append(info)
     wrong = []
     for answer in answers:
         question = answer.question
-        if sessions[question.session] != 1:
-            wrong.append(f"{question.request_id}: {sessions[question.session]} traces")
+        infos = by_session.pop(question.session, [])
+        if len(infos) != 1:
+            wrong.append(f"{question.request_id}: {len(infos)} traces")
             continue
-        info = by_session[question.session]
-        seen = (
-            info["state"],
-            _metadata(info, "mlflow.trace.user"),
-            info.get("request_preview"),
-            info.get("response_preview"),
-        )
-        if seen != ("OK", question.user, question.text, answer.text):
-            wrong.append(f"{question.request_id}: {seen}")
-    wrong += [f"{len(found)} traces of {len(sessions)} sessions"] if len(found) != len(sessions) else []
-    return wrong
+        (info,) = infos
+        facts = {
+            f"its state is {info['state']}": info["state"] == "OK",
+            f"its user is {_metadata(info, USER)}": _metadata(info, USER) == question.user,
+            f"it asks {info.get('request_preview')!r}": is_said(question.text, info.get("request_preview")),
+            f"it answers {info.get('response_preview')!r}": is_said(answer.text, info.get("response_preview")),
+        }
+        wrong += [f"{question.request_id}: {problem}" for problem, holds in facts.items() if not holds]
+    return [*wrong, *(f"nobody asked for the traces of {session}" for session in by_session)]
 
 
 def _metadata(info: dict[str, Any], name: str) -> str | None:

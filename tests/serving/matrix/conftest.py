@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from autotrace.delivery.platform import CI_MARKS, TEST_MARKS
+
 from ...delivery.destinations.mlflow_server import Server, mlflow_server  # noqa: F401 - a fixture
 
 #: Whether all is asked for: every server, 200 requests, an MLflow server too.
@@ -53,8 +55,8 @@ def mlflow(request: pytest.FixtureRequest) -> Server | None:
 
 @pytest.fixture
 def environment(tmp_path: Path, model: Model) -> dict[str, str]:
-    """What a served program finds in its environment: this one's `bin` comes first, nothing is set for tracing."""
-    foreign = ("AUTOTRACE", "OTEL_", "MLFLOW_", "OPENAI_", "PYTHON", "COV_")
+    """What a served program finds: this one's `bin` comes first, nothing tells of tracing, of a test, or of CI."""
+    foreign = ("AUTOTRACE", "OTEL_", "MLFLOW_", "OPENAI_", "PYTHON", *TEST_MARKS, *CI_MARKS)
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
     return {
         **inherited,

@@ -67,6 +67,9 @@ class Client(Protocol):
     def pass_by(self) -> None:
         """A request that leads to no model."""
 
+    def is_ready(self) -> bool:
+        """Whether the program answers."""
+
 
 def questions(count: int, paths: Sequence[str]) -> list[Question]:
     """So many questions, over all paths in turn."""
@@ -158,7 +161,7 @@ class HttpClient:
         assert "x-autotrace-trace-id" not in found
 
     def is_ready(self) -> bool:
-        """Whether the program answers at all."""
+        """Whether it answers at all."""
         try:
             return self.request("GET", "/health")[0] == 200
         except (OSError, http.client.HTTPException):
@@ -183,11 +186,11 @@ class LinesClient:
     def __init__(self, stdin: IO[str], stdout: IO[str]) -> None:
         self._stdin, self._stdout = stdin, stdout
         self._lock = threading.Lock()
-        self._waiting: dict[str, tuple[threading.Event, list[Any]]] = {}
+        self._waiting: list[tuple[threading.Event, list[Any]]] = []
         self._reader: threading.Thread | None = None
 
     def is_ready(self) -> bool:
-        """Returns when the program has said so."""
+        """Whether it says so; waits for that."""
         ready = self._stdout.readline() == "ready\n"
         if ready:
             self._reader = threading.Thread(target=self._read, daemon=True)
@@ -195,23 +198,22 @@ class LinesClient:
         return ready
 
     def ask(self, question: Question) -> Answer:
-        arrived, found = threading.Event(), list[Any]()
-        asked = {
-            "id": question.request_id,
-            "path": question.path,
-            "question": question.text,
-            "session": question.session,
-            "user": question.user,
-        }
-        with self._lock:
-            self._waiting[question.request_id] = arrived, found
-            self._stdin.write(json.dumps(asked) + "\n")
-            self._stdin.flush()
-        assert arrived.wait(ANSWER_LIMIT), f"no answer to {question}"
-        return Answer(question, found[0]["answer"], found[0]["trace_id"])
+        found = self._answer(path=question.path, question=question.text, session=question.session, user=question.user)
+        return Answer(question, found["answer"], found["trace_id"])
 
     def pass_by(self) -> None:
-        """A program without requests has none that lead to no model."""
+        self._answer(path="/health")
+
+    def _answer(self, **asked: str) -> Any:
+        arrived, found = threading.Event(), list[Any]()
+        with self._lock:
+            number = len(self._waiting)
+            self._waiting.append((arrived, found))
+            self._stdin.write(json.dumps({"id": number, **asked}) + "\n")
+            self._stdin.flush()
+        assert arrived.wait(ANSWER_LIMIT), f"no answer to {asked}"
+        assert "error" not in found[0], found[0]
+        return found[0]
 
     def _read(self) -> None:
         for line in self._stdout:

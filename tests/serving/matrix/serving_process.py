@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-START_LIMIT = 60
+START_LIMIT = 120
 #: Seconds after SIGTERM within which every process must be gone.
 END_LIMIT = 30
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 SIGTERM, SIGKILL = ENDINGS = ("SIGTERM", "SIGKILL")
@@ -22,10 +21,10 @@ class Stack:
         command: What follows `autotrace run`; `{port}` stands for the port.
         paths: Where questions go.
         processes: What makes the workers, for the table.
-        speaks: How it is asked: `json`, `lines`, or `responses` (OpenAI's API of that name).
+        speaks: How it is asked: `json`, `responses` (OpenAI's API of that name), `lines`, or `tasks`.
         needs: What else must be installed, as distributions.
+        environment: What its traces are told apart by.
         quick: The endings that are always tested; the others only in the whole matrix.
-        environment: Variables that it wants.
     """
 
     title: str
@@ -36,8 +35,8 @@ class Stack:
     processes: str
     speaks: str = "json"
     needs: tuple[str, ...] = ()
+    environment: str = "production"
     quick: tuple[str, ...] = (SIGKILL,)
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 _UVICORN = "uvicorn asgi_app:app --host 127.0.0.1 --port {port} --log-level warning"
@@ -51,7 +50,8 @@ STACKS = {
         "uvicorn --workers 2", "uvicorn", ("asgi_app.py",), f"{_UVICORN} --workers 2", ASGI, "spawn", needs=("fastapi",)
     ),
     "uvicorn-reload": Stack(
-        "uvicorn --reload", "uvicorn", ("asgi_app.py",), f"{_UVICORN} --reload", ASGI, "spawn", needs=("fastapi",)
+        "uvicorn --reload", "uvicorn", ("asgi_app.py",), f"{_UVICORN} --reload", ASGI, "spawn", needs=("fastapi",),
+        environment="development",
     ),
     "gunicorn": Stack(
         "gunicorn", "gunicorn", ("wsgi_app.py",), f"{_GUNICORN} wsgi_app:app", WSGI, "fork", quick=ENDINGS
@@ -87,8 +87,13 @@ STACKS = {
         " --disable-logging --virtualenv {environment} --wsgi-file wsgi_app.py --callable app",
         WSGI, "fork in C", quick=(),
     ),
+    "celery": Stack(
+        "celery, prefork", "celery", ("tasks.py", "sender.py"),
+        "celery --app tasks worker --pool prefork --concurrency 2 --loglevel WARNING", WSGI, "fork", speaks="tasks"
+    ),
     "multiprocessing-fork": Stack(
-        "multiprocessing, fork", "python", ("pool.py",), "pool.py fork", WSGI, "fork", speaks="lines"
+        "multiprocessing, fork", "python", ("pool.py",), "pool.py fork", WSGI, "fork", speaks="lines",
+        environment="development",
     ),
     "mlflow-agent-server": Stack(
         "MLflow AgentServer", "mlflow", ("agent_server.py", "agent_functions.py", "mlflow_agent.py"),
@@ -101,7 +106,8 @@ STACKS = {
         ("/invocations",), "spawn", speaks="responses", quick=(),
     ),
     "multiprocessing-spawn": Stack(
-        "multiprocessing, spawn", "python", ("pool.py",), "pool.py spawn", WSGI, "spawn", speaks="lines"
+        "multiprocessing, spawn", "python", ("pool.py",), "pool.py spawn", WSGI, "spawn", speaks="lines",
+        environment="development",
     ),
 }  # fmt: skip
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from .conftest import IS_WHOLE, Model
 from .load import Client, HttpClient, LinesClient, body_for_responses, load, questions, text_of_response
 from .serving_process import ServingProcess, free_port
 from .stacks import ENDINGS, SIGTERM, STACKS, Stack, command_of
+from .table import Row, append
 
 REQUESTS, PASSING = (200, 20) if IS_WHOLE else (40, 4)
 APPS = Path(__file__).with_name("apps")
@@ -51,24 +55,37 @@ def test_matrix(
     server = request.getfixturevalue("mlflow_server") if IS_WHOLE else None
     environment |= destinations(server, tmp_path.name)
 
-    running, client = serve(stack, tmp_path, environment)
-    billed = model.billed()
-    try:
+    with serving(stack, tmp_path, environment) as (running, client):
+        billed = model.billed()
         answers = load(client, questions(REQUESTS, stack.paths), PASSING)
         if ending == SIGTERM:
             assert running.terminate(), f"it is not gone in time:\n{running.log[-3000:]}"
-    finally:
-        running.kill()
     drain(tmp_path, environment)
 
     traces = traces_of(tmp_path / "home" / "traces.db")
-    assert_none(not_in_store(answers, traces))
+    in_store = not_in_store(answers, traces, stack.environment)
+    in_mlflow = None if server is None else not_in_mlflow(answers, found_in(server, tmp_path.name))
+    note(stack, ending, len(answers), in_store, in_mlflow)
+    assert_none(in_store)
+    assert_none(in_mlflow or [])
     assert (
         sum(trace.summary.input_tokens or 0 for trace in traces),
         sum(trace.summary.output_tokens or 0 for trace in traces),
     ) == tuple(now - before for now, before in zip(model.billed(), billed, strict=True))
-    if server is not None:
-        assert_none(not_in_mlflow(answers, found_in(server, tmp_path.name)))
+
+
+def note(stack: Stack, ending: str, answered: int, in_store: Sequence[str], in_mlflow: Sequence[str] | None) -> None:
+    """Keeps what was found, for the table, where SERVING_MATRIX_ROWS says so."""
+    if rows := os.environ.get("SERVING_MATRIX_ROWS"):
+        known = platform.python_version() if stack.distribution == "python" else version(stack.distribution)
+        stored = answered - len(requests_of(in_store))
+        delivered = None if in_mlflow is None else answered - len(requests_of(in_mlflow))
+        append(Path(rows), Row(stack.title, known, stack.processes, ending, answered, stored, delivered))
+
+
+def requests_of(wrong: Sequence[str]) -> set[str]:
+    """The requests that something is wrong with."""
+    return {line.partition(":")[0] for line in wrong if line.startswith("request-")}
 
 
 def assert_none(wrong: Sequence[str]) -> None:
@@ -87,27 +104,36 @@ def destinations(server: Server | None, experiment: str) -> dict[str, str]:
     }
 
 
-def serve(stack: Stack, folder: Path, environment: Mapping[str, str]) -> tuple[ServingProcess, Client]:
-    """Starts a stack, and waits until it is ready."""
+@contextmanager
+def serving(stack: Stack, folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[ServingProcess, Client]]:
+    """Starts a stack; begins when it is ready, and kills what is left at the end."""
+    environment = {**environment, "CELERY_FOLDER": str(folder / "celery")}
     for app in stack.apps:
         shutil.copy(APPS / app, folder)
     if "{model}" in stack.command:
         save_model(folder, environment)
     port = free_port()
-    is_piped = stack.speaks == "lines"
-    running = ServingProcess(command_of(stack, port, folder), folder, {**environment, **stack.environment}, is_piped)
-    pipes: Any = running.process.stdin, running.process.stdout
-    client: Any = HttpClient(port)
-    if stack.speaks == "responses":
-        client = HttpClient(port, body_for_responses, text_of_response)
-    elif is_piped:
-        client = LinesClient(*pipes)
-    try:
+    with ExitStack() as processes:
+        asked = running = ServingProcess(
+            command_of(stack, port, folder), folder, environment, is_piped=stack.speaks == "lines"
+        )
+        processes.callback(running.kill)
+        if stack.speaks == "tasks":
+            asked = ServingProcess([sys.executable, "sender.py"], folder, environment, is_piped=True)
+            processes.callback(asked.kill)
+        client = client_of(stack, port, asked)
         running.wait(client.is_ready)
-    except BaseException:
-        running.kill()
-        raise
-    return running, client
+        yield running, client
+
+
+def client_of(stack: Stack, port: int, asked: ServingProcess) -> Client:
+    """What asks a stack: at a port, or through the pipes of a process."""
+    if stack.speaks == "responses":
+        return HttpClient(port, body_for_responses, text_of_response)
+    if stack.speaks == "json":
+        return HttpClient(port)
+    pipes: Any = asked.process.stdin, asked.process.stdout
+    return LinesClient(*pipes)
 
 
 def save_model(folder: Path, environment: Mapping[str, str]) -> None:

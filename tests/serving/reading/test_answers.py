@@ -29,6 +29,7 @@ from .conftest import answered, read, recording, words
         {"predictions": [{"messages": [{"role": "assistant", "content": "Yes."}]}]},
         {"output": {"content": "Yes.", "type": "ai", "tool_calls": []}, "metadata": {"run_id": "1"}},
         {"jsonrpc": "2.0", "id": 1, "result": {"role": "agent", "parts": [{"kind": "text", "text": "Yes."}]}},
+        {"result": {"task": {"id": "t", "artifacts": [{"parts": [{"text": "Yes."}]}]}}},
         {"jsonrpc": "2.0", "result": {"artifacts": [{"parts": [{"kind": "text", "text": "Yes."}]}]}},
         [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "Yes."}],
     ],

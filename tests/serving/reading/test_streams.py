@@ -56,6 +56,8 @@ def test_real_conversations(name: str, expected: Any) -> None:
     _, status, content_type, body = recording(name)
     found = answered(body, content_type, status)
     assert (words(found.messages), found.output, found.error) == (expected, None, None)
+    ids = {piece.id for one in found.messages or [] for piece in one.parts if piece.id is not None}
+    assert ids == ({"call_1"} if len(expected) > 1 else set())
 
 
 @pytest.mark.parametrize("name", ["langserve_chain_stream", "langserve_chain_stream_log"])
@@ -151,6 +153,32 @@ def test_messages(pieces: list[Any]) -> None:
         assert words(answered(body, kind).messages) == [("assistant", "Hello")]
 
 
+def test_several_modes_of_langgraph() -> None:
+    """Pieces that say their mode first are read by it; the last state is the whole answer."""
+    chunks = [["messages", [{"type": "AIMessageChunk", "id": "r", "content": words}, {}]] for words in ("Hel", "lo")]
+    assert words(answered(events(*chunks), SSE).messages) == [("assistant", "Hello")]
+    state = [
+        "values",
+        {"messages": [{"type": "human", "content": "Hi"}, {"type": "ai", "id": "r", "content": "Hello!"}]},
+    ]
+    assert words(answered(events(*chunks, state), SSE).messages) == [("assistant", "Hello!")]
+    update = ["updates", {"agent": {"messages": [{"type": "ai", "id": "r", "content": "Hello?"}]}}]
+    assert words(answered(events(*chunks, update), SSE).messages) == [("assistant", "Hello?")]
+
+
+def test_ends_of_chains() -> None:
+    """Of LangChain's events the end of a chain counts where nothing came in pieces."""
+    end = {"event": "on_chain_end", "data": {"output": {"answer": "Hello"}}}
+    assert answered(events(end), SSE) == Answered("Hello")
+    piece = {
+        "event": "on_chat_model_stream",
+        "data": {"chunk": {"type": "AIMessageChunk", "id": "r", "content": "Hel"}},
+    }
+    assert words(answered(events(end, piece), SSE).messages) == [("assistant", "Hel")]
+    tool = {"event": "on_chain_end", "data": {"output": {"messages": [{"type": "tool", "content": "4", "id": "t"}]}}}
+    assert words(answered(events(tool, piece), SSE).messages) == [("assistant", "Hel")]
+
+
 def test_all_words_again() -> None:
     """A stream whose pieces each hold all words so far answers with the last one; repeated words are words."""
     text = "Oslo has four degrees, and it will snow tonight, they say, as it always does in November."
@@ -190,6 +218,9 @@ def test_failures(failure: Any) -> None:
     found = answered(events({"type": "response.output_text.delta", "item_id": "1", "delta": "Hel"}, failure), SSE)
     assert (words(found.messages), found.error) == ([("assistant", "Hel")], "overloaded")
     assert answered(events({"token": "Hel"}, failure), SSE) == Answered("Hel", None, "overloaded")
+    assert answered(events({"token": "Hel"}, failure, {"token": "lo"}), SSE).error == (
+        "overloaded" if failure.get("type") == "response.failed" else None
+    )
 
 
 def test_items_and_their_pieces() -> None:
@@ -369,13 +400,13 @@ def peak(chunks: Iterator[bytes], reader: AnswerReader) -> int:
         lambda number: events({"progress": number, "filler": "x" * 500}),
         lambda number: b"data: " + b"x" * 500,
         lambda number: b": comment " + b"x" * 500 + b"\n\n",
-        lambda number: b"\n" * 500,
+        lambda number: b"\n" * 50,
     ],
     ids=["words", "items", "messages", "states", "progress", "one event", "comments", "blanks"],
 )
 def test_memory_is_bounded(make: Any) -> None:
     """A stream that goes on for hours takes no more memory than its answer may have."""
-    assert peak((make(number) for number in range(5000)), AnswerReader(200, SSE)) < 6_000_000
+    assert peak((make(number) for number in range(4000)), AnswerReader(200, SSE)) < 6_000_000
 
 
 def test_the_end_of_what_is_too_long() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .answers import Answered, failure, whole_answer
+from .answers import Answered, failure, is_page, whole_answer
 from .content_types import content_type as parsed_type
 from .encodings import decoder
 from .events import begins, ended, kind_of, pieces
@@ -101,9 +101,12 @@ class AnswerReader:
             self._stream.add(data)
             return
         self._rest += data
-        self._limit = max(self._limit, len(self._rest))
-        if len(self._rest) >= MOST:
+        if self._kind != "json" and is_page(self._rest):
+            self._rest, self._is_over = b"", True
+        elif len(self._rest) >= MOST:
             self._rest, self._is_over = self._rest[:MOST], True
+        elif self._decoder is None:
+            self._limit = MOST - len(self._rest)
 
     def _streamed(self, start: bytes) -> _Stream | None:
         """The stream that this body is, by its beginning; None where it is none."""

@@ -39,25 +39,21 @@ def answer(value: Any, fields: Fields) -> Answered:
 
 
 def whole_answer(body: bytes, kind: str, charset: str, fields: Fields) -> Answered:
-    """What the body of a response answers: JSON counts as what it stands for. A page is no answer."""
+    """What the body of a response answers: JSON counts as what it stands for."""
     if kind == "json":
         return answer(json_value(body), fields)
-    if is_page(body):
-        return Answered()
     value = json_value(body) if is_json(body) else None
     return answer(value or plain_text(body, charset), fields)
 
 
 def failure(body: bytes, charset: str) -> Answered:
     """What an error response says."""
-    if is_page(body):
-        return Answered()
     value = json_value(body) if is_json(body) else None
     return Answered(error=problem(value or plain_text(body, charset)))
 
 
 def is_page(body: bytes) -> bool:
-    """Whether this is HTML: Flask says so of any text that a function returns."""
+    """Whether this is HTML, which is no answer. The content type does not tell: Flask says so of any text."""
     return body[:100].lstrip()[:1] == b"<"
 
 
@@ -118,7 +114,7 @@ PLACES = Places(
         *("answer", "output", "response", "text", "content", "message", "result", "reply", "completion"),
         *("outputtext", "generatedtext", "finalanswer", "finaloutput", "generation", "botmessage"),
     ),
-    wrappers=("predictions", "prediction", "output", "outputs", "result", "response"),
+    wrappers=("predictions", "prediction", "output", "outputs", "result", "response", "task"),
     special=_choices,
     finished=_answering,
 )

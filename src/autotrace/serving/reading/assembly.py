@@ -25,18 +25,21 @@ class Assembly:
     Attributes:
         words: What was said in pieces of no known kind.
         final: An object that has the whole answer once more, of which the last one counts.
+        result: One that may have it: it counts where nothing else came.
     """
 
-    __slots__ = ("_error", "_left", "_room", "_said", "final", "words")
+    __slots__ = ("_error", "_failed_at", "_left", "_room", "_said", "final", "result", "words")
 
     def __init__(self) -> None:
         self._room = Room()
         self.words = Words(self._room)
         self.final: Any = None
+        self.result: Any = None
         #: Turns and items by what they go by, in order.
         self._said: dict[Any, Turn | dict[str, Any]] = {}
         self._left = MOST_BYTES
         self._error: str | None = None
+        self._failed_at = 0
 
     @property
     def is_full(self) -> bool:
@@ -67,22 +70,28 @@ class Assembly:
 
     def whole(self, key: Any, value: Any) -> None:
         """A whole message, in place of what came of it so far."""
-        made = message(value)
-        if made is not None:
-            self._said.pop(key, None)
-            turn = self.turn(key, made.role)
-            turn.name = made.name
-            for piece in made.parts:
-                turn.put(piece)
+        made, known = message(value), self._said.get(key)
+        if made is None or (known is None and len(self._said) >= MOST):
+            return
+        if isinstance(known, Turn):
+            self._room.left += sum(map(len, known.words))
+        turn = self._said[key] = Turn(self._room, made.role)
+        turn.name = made.name
+        for piece in made.parts:
+            turn.put(piece)
 
     def fail(self, value: Any) -> None:
-        """What went wrong, in any JSON or text."""
-        self._error = problem(value) or self._error or "error"
+        """What went wrong, in any JSON or text. Where words follow, it was no failure."""
+        self._error = problem(value) or "error"
+        self._failed_at = self._room.left
 
     def answered(self) -> Answered:
         """The answer as far as it has come."""
-        found = answer(self.final, Fields()) if self.final is not None else Answered()
-        error = self._error or found.error
+        whole = self.final
+        if whole is None and not self._said and not self.words:
+            whole = self.result
+        found = answer(whole, Fields()) if whole is not None else Answered()
+        error = (self._error if self._failed_at == self._room.left else None) or found.error
         said = found.messages or self._messages()
         words = self.words.text()
         if not said:

@@ -20,6 +20,7 @@ MOST_PARTS = 3000
 _ROLES = {
     "user": "user",
     "human": "user",
+    "role_user": "user",
     "humanmessage": "user",
     "humanmessagechunk": "user",
     "assistant": "assistant",
@@ -29,6 +30,7 @@ _ROLES = {
     "model": "assistant",
     "bot": "assistant",
     "agent": "assistant",
+    "role_agent": "assistant",
     "system": "system",
     "systemmessage": "system",
     "systemmessagechunk": "system",

@@ -7,8 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import orjson
-
 from ...read import field, text
 from ...recording.messages import Part
 from .answers import Answered
@@ -105,10 +103,17 @@ class Fold:
             if not name or not _is_silent(name.decode("latin-1")):
                 self._assembly.words.add(value)
         elif type(value) is list and value:
-            if role_of(value[0]) is not None and len(value) == 2 and role_of(value[1]) is None:
-                return chat_message(self._assembly, value[0])  # LangGraph's: a message, what is known of it
-            if messages(value) is not None:
-                self._assembly.final = {"messages": value}
+            return self._list(value, size)
+        return None
+
+    def _list(self, value: list[Any], size: int) -> Heard | None:
+        """LangGraph's pairs: a message and what is known of it; a mode and its piece. Or a whole conversation."""
+        if len(value) == 2 and role_of(value[0]) is not None and role_of(value[1]) is None:
+            return chat_message(self._assembly, value[0])
+        if len(value) == 2 and type(value[0]) is str and type(value[1]) in (dict, list):
+            return self._add(value[0].encode("utf-8", "replace"), value[1], size)
+        if messages(value) is not None:
+            self._assembly.final = {"messages": value}
         return None
 
     def _object(self, name: bytes, value: dict[str, Any], size: int) -> Heard | None:
@@ -190,10 +195,8 @@ _JSON = frozenset({b"{", b"[", b'"'})
 
 def _value(data: bytes, is_cut: bool) -> Any:
     """The JSON value of a piece, as far as it came; None where it is none."""
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        return begun(data.decode("utf-8", "replace")) if is_cut else loads(data)
+    value = loads(data)
+    return begun(data.decode("utf-8", "replace")) if value is None and is_cut else value
 
 
 @functools.lru_cache(maxsize=256)

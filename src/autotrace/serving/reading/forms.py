@@ -11,13 +11,15 @@ from .lenient_json import loads
 
 #: Fields of one form that are read.
 MOST = 200
+#: Bytes of one that are read where it has no parts.
+LARGEST = 400_000
 _NAME = re.compile(rb'[;\s]name="([^"\r\n]{1,200})"', re.IGNORECASE)
 _FILE = re.compile(rb"[;\s]filename\*?=", re.IGNORECASE)
 
 
 def urlencoded(text: bytes) -> dict[str, Any]:
     """The fields of `a=1&b=two+words`."""
-    return _fields(_pairs(text.decode("utf-8", "replace")))
+    return _fields(_pairs(text[:LARGEST].decode("utf-8", "replace")))
 
 
 def multipart(body: bytes, boundary: str) -> dict[str, Any]:

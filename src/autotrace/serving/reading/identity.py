@@ -96,6 +96,7 @@ _PLACES = (
     ("configurable",),
     ("params",),
     ("params", "message"),
+    ("message",),
     ("overrideconfig",),
     ("extra",),
     ("databricksoptions",),

@@ -116,6 +116,7 @@ class Turn:
         if isinstance(piece, ToolCall):
             self.call(piece.id or len(self._calls), {"name": piece.name, "args": piece.arguments, "id": piece.id})
         elif piece.type == "tool_call_response":
+            self.call_id = self.call_id or piece.id
             self.answer(piece.content)
         elif type(piece.content) is str:
             if piece.type == "text":

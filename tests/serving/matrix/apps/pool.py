@@ -19,6 +19,8 @@ client = OpenAI()
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
     """One task. No request tells whose it is, so the program does."""
+    if asked["path"] == "/health":
+        return {"id": asked["id"]}
     messages: Any = [{"role": "user", "content": asked["question"]}]
     who = autotrace.context(session=asked["session"], user=asked["user"])
     with who, autotrace.span("task", input=asked["question"]) as span:
@@ -34,6 +36,13 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
         return {"id": asked["id"], "answer": said, "trace_id": autotrace.current_trace_id()}
 
 
+def answer_or_error(asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return answer(asked)
+    except Exception as error:
+        return {"id": asked["id"], "error": repr(error)}
+
+
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
@@ -44,11 +53,8 @@ def main() -> None:
             with lock:
                 print(json.dumps(found), flush=True)
 
-        def failed(error: BaseException) -> None:
-            tell({"error": repr(error)})
-
         for line in sys.stdin:
-            pool.apply_async(answer, (json.loads(line),), callback=tell, error_callback=failed)
+            pool.apply_async(answer_or_error, (json.loads(line),), callback=tell)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,19 @@ from typing import Any
 from celery import Celery
 from openai import OpenAI
 
+import autotrace
+
 folder = Path(os.environ["CELERY_FOLDER"])
+for name in ("queue", "control", "results"):
+    (folder / name).mkdir(parents=True, exist_ok=True)
 app = Celery("tasks", broker="filesystem://", backend=f"file://{folder / 'results'}")
 app.conf.update(
     broker_transport_options={
         "data_folder_in": str(folder / "queue"),
         "data_folder_out": str(folder / "queue"),
         "control_folder": str(folder / "control"),
-    },
-    worker_hijack_root_logger=False,
+        "polling_interval": 0.05,
+    }
 )
 USAGE: Any = {"include_usage": True}
 client = OpenAI()
@@ -29,14 +33,24 @@ def messages(question: str) -> Iterable[Any]:
 
 
 @app.task
-def ask(question: str, session_id: str, user_id: str) -> str:
+def ask(question: str, session: str, user: str) -> tuple[str, str | None]:
+    """The answer, and the trace that it is in. Nothing tells whose a task is, so the program does."""
+    autotrace.update_trace(session=session, user=user)
     reply = client.chat.completions.create(model="gpt-4o-mini", messages=messages(question))
-    return reply.choices[0].message.content or ""
+    return reply.choices[0].message.content or "", autotrace.current_trace_id()
 
 
 @app.task
-def stream(question: str, session_id: str, user_id: str) -> str:
+def stream(question: str, session: str, user: str) -> tuple[str, str | None]:
+    """The same, from what comes piece by piece."""
+    autotrace.update_trace(session=session, user=user)
     chunks = client.chat.completions.create(
         model="gpt-4o-mini", messages=messages(question), stream=True, stream_options=USAGE
     )
-    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    return said, autotrace.current_trace_id()
+
+
+@app.task
+def nothing() -> None:
+    """Asks nobody."""

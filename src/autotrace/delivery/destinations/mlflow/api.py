@@ -29,6 +29,10 @@ _GZIP_FROM = 1024
 _RENEW_S = 60.0
 
 
+class Failed(RetryLater):
+    """The server has failed at what it was asked: status 500."""
+
+
 class NotFound(Exception):
     """The server knows no such trace, experiment or assessment."""
 
@@ -137,7 +141,12 @@ class Api:
         """
         if reply.status == 404 and error_code(reply) == "RESOURCE_DOES_NOT_EXIST":
             raise NotFound(words(reply))
-        raise_for(reply, address=_ADDRESS, credentials=self._credentials)
+        try:
+            raise_for(reply, address=_ADDRESS, credentials=self._credentials)
+        except RetryLater as error:
+            if reply.status == 500:
+                raise Failed(str(error), error.seconds) from None
+            raise
 
     def close(self) -> None:
         """Closes the connections."""

@@ -13,7 +13,7 @@ from typing import Any
 from autotrace.delivery.destinations import WHOLE_TRACE, Record
 
 from . import limits
-from .api import Api, mlflow_id, trace_path
+from .api import Api, Failed, mlflow_id, trace_path
 from .completion import moment
 
 _ID, _TIME = "autotrace.feedback.id", "autotrace.feedback.time"
@@ -28,17 +28,22 @@ def deliver(api: Api, record: Record) -> None:
         Refused: It takes no such assessment.
         RetryLater: It does not now.
     """
-    info = api.trace_info(record.trace_id)
-    known = _known(info, record.body["id"])
+    known = _known(api, record)
     if known is None:
-        api.call("POST", trace_path(record.trace_id, "assessments"), {"assessment": assessment(record)})
-    elif _time(known) < record.body["time"]:
+        try:
+            api.call("POST", trace_path(record.trace_id, "assessments"), {"assessment": assessment(record)})
+        except Failed:  # as it does where another process of ours creates it at the same moment
+            known = _known(api, record)
+            if known is None:
+                raise
+    if known is not None and _time(known) < record.body["time"]:
         _update(api, record, known)
 
 
-def _known(info: Mapping[str, Any], number: str) -> Mapping[str, Any] | None:
-    for found in info.get("assessments", ()):
-        if isinstance(found, dict) and found.get("metadata", {}).get(_ID) == number:
+def _known(api: Api, record: Record) -> Mapping[str, Any] | None:
+    """What the server has under our id."""
+    for found in api.trace_info(record.trace_id).get("assessments", ()):
+        if isinstance(found, dict) and found.get("metadata", {}).get(_ID) == record.body["id"]:
             return found
     return None
 

@@ -19,10 +19,10 @@ def model_stream(assembly: Assembly, event: JSON) -> Heard | None:
 
 
 def chain_end(assembly: Assembly, event: JSON) -> None:
-    """The end of a chain: the outermost one's is the last."""
+    """The end of a chain: the outermost one's is the last. It counts where nothing came in pieces."""
     output = field(event, "data", "output")
     if output is not None:
-        assembly.final = output
+        assembly.result = output
 
 
 def _chunk(assembly: Assembly, chunk: Any) -> Heard | None:
