@@ -393,7 +393,9 @@ class Sendfile:
         self.file.close()
 
 
-@pytest.mark.parametrize("wrapper", [Sendfile, wsgiref.util.FileWrapper, lambda file, size=0: file], ids=repr)
+@pytest.mark.parametrize(
+    "wrapper", [Sendfile, wsgiref.util.FileWrapper, lambda file, size=0: file], ids=["own", "wsgiref", "function"]
+)
 def test_a_file(web: ModuleType, traced: Spans, wrapper: Callable[..., Any]) -> None:
     """What `wsgi.file_wrapper` makes reaches the server as it is; uWSGI's gives the very file."""
     made = []
@@ -667,7 +669,7 @@ def test_environments_of_odd_shapes(web: ModuleType, traced: Spans, more: dict[A
         ("200 OK", iter([("X-Own", "1")])),
         ("200 OK", {"X-Own": "1"}.items()),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if hasattr(value, "__next__") else str(value),
 )
 def test_answers_of_odd_shapes(web: ModuleType, traced: Spans, status: Any, headers: Any) -> None:
     """What an application answers out of shape is for the server to refuse."""
