@@ -203,15 +203,23 @@ def serve(
     check(traces(folder, environ), replies, platform)
 
 
+#: What tests/serving/matrix and tests/frameworks start as well.
+IN_THE_MATRIX = pytest.mark.skipif(
+    os.environ.get("SERVING_MATRIX") != "whole", reason="one of many servers: SERVING_MATRIX=whole asks for it"
+)
 UVICORN = ["uvicorn", "asgi:app", "--port", "{port}"]
 
 
 @pytest.mark.parametrize(
     ("command", "platform"),
     [
-        (UVICORN, ("uvicorn", "production")),
-        ([*UVICORN, "--workers", "2"], ("uvicorn", "production")),
-        (["gunicorn", "wsgi:app", "--bind", "127.0.0.1:{port}", "--workers", "2"], ("gunicorn", "production")),
+        pytest.param(UVICORN, ("uvicorn", "production"), marks=IN_THE_MATRIX),
+        pytest.param([*UVICORN, "--workers", "2"], ("uvicorn", "production"), marks=IN_THE_MATRIX),
+        pytest.param(
+            ["gunicorn", "wsgi:app", "--bind", "127.0.0.1:{port}", "--workers", "2"],
+            ("gunicorn", "production"),
+            marks=IN_THE_MATRIX,
+        ),
         (["flask", "--app", "wsgi", "run", "--debug", "--port", "{port}"], ("flask", "development")),
         (["own.py", "{port}"], ("uvicorn", "production")),
         (["own.py", "{port}", "reload"], ("uvicorn", "development")),
@@ -246,6 +254,7 @@ def test_reloaded(folder: Path, model: OpenAIServer) -> None:
     assert {first["pid"], second["pid"]} <= pids
 
 
+@IN_THE_MATRIX
 def test_celery_worker(folder: Path, model: OpenAIServer) -> None:
     """A worker's children are traced; who sends the task need not be."""
     for name in ("queue", "results"):
