@@ -33,6 +33,7 @@ NAMES = (
     *("Instrumentation", "Patch", "Call", "RequestValues", "ResponseValues", "Message", "Part", "ToolCall", "Usage"),
     *("Document", "StreamClass", "Event", "Amendment", "Delegate"),
     *("RunStart", "RunEnd", "Run", "Ended", "Boundary", "RunContext"),
+    *("Application", "Task", "TaskEnd", "Work", "HttpRequest", "HttpResponse", "Sender"),
 )
 MODULES = ("read", "stainless")
 

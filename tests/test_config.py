@@ -56,6 +56,8 @@ VALUES: dict[str, tuple[Any, str, str, Any, Any, Any]] = {
         ("https://c:8443",),
     ),
     "feedback_rate": (0, "2.5", "10", 0.0, 2.5, 10.0),
+    "trace_header": (False, "no", "true", False, False, True),
+    "propagate_to": (["a"], "B.example, *.c", '["d:80"]', ("a",), ("b.example", "*.c"), ("d:80",)),
     "plugins": (["a.b"], "c, d.e,c", '["f"]', ("a.b",), ("c", "d.e"), ("f",)),
     "strict": (True, "yes", "false", True, True, False),
 }
@@ -82,6 +84,8 @@ DEFAULTS = {
     "feedback_endpoint": True,
     "feedback_origins": (),
     "feedback_rate": 100.0,
+    "trace_header": True,
+    "propagate_to": (),
     "plugins": (),
     "strict": False,
 }

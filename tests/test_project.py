@@ -180,7 +180,7 @@ def test_reference_is_whole() -> None:
     assert set(hooks) >= {"instrumentations", "redact"}
     assert [name for name in hooks if f"**`{name}(" not in text] == []
     homes = {"autotrace.host.instrumentation", "autotrace.recording.mapping"}
-    homes |= {"autotrace.recording.messages", "autotrace.recording.runs"}
+    homes |= {"autotrace.recording.messages", "autotrace.recording.runs", "autotrace.serving.work"}
     names = {name for name in autotrace.__all__ if getattr(getattr(autotrace, name), "__module__", "") in homes}
     assert names == set(reference().NAMES)
     for name in names:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 import traceback
+import weakref
 from types import ModuleType
 from typing import Any
 
@@ -244,3 +247,33 @@ def test_other_ways_to_send_a_body(web: ModuleType, traced: Spans, last: list[Me
     assert all(sent is made for sent, made in zip(server.sent, [*early, start, *last], strict=True))
     root, inner = traced.all()
     assert (root.status, root.outcome, root.end_s < inner.start_s) == ("ok", None, True)
+
+
+class NoModelError(Exception):
+    """One that can be missed."""
+
+
+def test_an_exception_before_a_late_recording(web: ModuleType, traced: Spans) -> None:
+    """Something traced happens after a request has failed: the root tells of that, and kept none of its frames."""
+    may_go_on, threads = threading.Event(), []
+
+    def late() -> None:
+        may_go_on.wait(10)
+        think()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        threads.append(threading.Thread(target=late))
+        threads[0].start()
+        raise NoModelError("no such model")
+
+    with pytest.raises(NoModelError) as raised:
+        serve(web, app)
+    reference = weakref.ref(raised.value)
+    del raised
+    gc.collect()
+    assert reference() is None
+    may_go_on.set()
+    threads[0].join()
+    root = traced.named("POST /chat")
+    assert (root.status, root.message) == ("error", "no such model")
+    assert str(root["error.type"]).endswith(".NoModelError")

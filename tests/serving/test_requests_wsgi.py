@@ -690,7 +690,9 @@ def test_answers_of_odd_shapes(web: ModuleType, traced: Spans, status: Any, head
     guard.failures.clear()
 
 
-@pytest.mark.parametrize("piece", ["text", None, 7, memoryview(b"{}"), bytearray(b"{}")], ids=repr)
+@pytest.mark.parametrize(
+    "piece", ["text", None, 7, memoryview(b"{}"), bytearray(b"{}")], ids=lambda piece: type(piece).__name__
+)
 def test_pieces_of_odd_shapes(web: ModuleType, traced: Spans, piece: Any) -> None:
     """So are pieces that are no bytes."""
     traced.on(strict=False)

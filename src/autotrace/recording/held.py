@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
-from . import semconv
+from . import failures, semconv
 from .guard import guard
 from .labels import EMPTY, LABELS, TRACE, Labels, TraceState, in_force
 from .messages import RequestValues, ResponseValues
@@ -36,9 +36,11 @@ class Description(NamedTuple):
 
 
 class _Ending(NamedTuple):
+    """How work ended that is not recorded; of an exception only its words, for its frames hold what the work held."""
+
     values: Callable[[], ResponseValues] | None
     outcome: str | None
-    error: BaseException | None
+    problem: tuple[str, str] | None
     end_time: int | None
 
 
@@ -232,10 +234,14 @@ class Held:
         with self._lock:
             if self._ending is not None:
                 return
-            self._ending = _Ending(values, outcome, error, self._recorder.now() if end_time is None else end_time)
+            end_time = self._recorder.now() if end_time is None else end_time
             operation = self._operation
+            problem = _problem(error) if operation is None and error is not None else None
+            if error is not None and outcome is None:
+                outcome = failures.outcome_of(error)
+            self._ending = _Ending(values, outcome, problem, end_time)
         if operation is not None:
-            self._end(operation)
+            self._end(operation, error)
 
     def _begin(self, context: Context) -> Operation:
         with self._lock:
@@ -297,17 +303,31 @@ class Held:
                 found[SPAN_KEY] = holder
         return Context(found)
 
-    def _end(self, operation: Operation) -> None:
+    def _end(self, operation: Operation, error: BaseException | None = None) -> None:
         ending = self._ending
         assert ending is not None
         values: ResponseValues = {}
         with guard(f"{self._recorder.name}: response values"):
             values = self.conclude()
+        self._ending = _OVER
         operation.end_time = ending.end_time
-        if ending.error is not None:
-            operation.fail(ending.error, values)
-        else:
+        if ending.outcome is not None:
             operation.finish(values, ending.outcome)
+        elif error is not None:
+            operation.fail(error, values)
+        else:
+            operation.finish({**values, "error": ending.problem} if ending.problem is not None else values)
+
+
+#: Work whose end has been recorded.
+_OVER = _Ending(None, None, None, None)
+
+
+def _problem(error: BaseException) -> tuple[str, str]:
+    message = ""
+    with guard("an exception's words"):
+        message = str(error)
+    return failures.type_name(error), message
 
 
 def _trace_of(holder: object) -> int:

@@ -82,7 +82,7 @@ class Exchange(Held):
 
     __slots__ = (
         *("_around", "_body", "_error", "_is_read", "_known", "_left", "_reader", "_request", "_request_id", "_route"),
-        *("_service", "_status"),
+        *("__weakref__", "_service", "_status"),
     )
 
     def __init__(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakMethod
 
 from ..recording.current import current_context, enter, leave
 from ..recording.guard import guard
@@ -147,7 +148,8 @@ class _Http:
         length = str(environ.get("CONTENT_LENGTH") or "")
         is_long = length.isdecimal() and int(length) > BODY_LIMIT
         if "wsgi.input" in environ and length != "0" and not is_long and self._exchange.reads_body():
-            environ["wsgi.input"] = _Input(environ["wsgi.input"], self._exchange.asked)
+            # Weakly, as the exchange refers to the environment.
+            environ["wsgi.input"] = _Input(environ["wsgi.input"], WeakMethod(self._exchange.asked))
 
     def _followed(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """What the server gets: the application's own where that is whole, else one that follows it."""
@@ -246,7 +248,7 @@ class _SizedBody(_Body):
 class _Input:
     """A request's body: the server's, whatever the application reads of it told."""
 
-    def __init__(self, source: Any, told: Callable[[bytes], None]) -> None:
+    def __init__(self, source: Any, told: WeakMethod[Callable[[bytes], None]]) -> None:
         self._source = source
         self._told = told
 
@@ -286,8 +288,10 @@ class _Input:
         return count
 
     def _tell(self, data: bytes) -> bytes:
-        with guard("serving: a request's body"):
-            self._told(data)
+        told = self._told()
+        if told is not None:
+            with guard("serving: a request's body"):
+                told(data)
         return data
 
 
