@@ -37,6 +37,8 @@ from .work import HttpResponse, Work
 #: Seconds that delivery may take at the end of work after which the process may be frozen; and that are left alone
 #: before it may be stopped.
 _PATIENCE, _RESERVE = 2.0, 0.2
+#: In place of a result that came in pieces, which nobody has kept.
+_PIECES: Any = object()
 _KINDS = {"consumer": SpanKind.CONSUMER, "server": SpanKind.SERVER, "internal": SpanKind.INTERNAL}
 
 
@@ -225,7 +227,7 @@ class TaskFunction:
 
     def _finish(self, held: Held, result: Any, error: BaseException | None, outcome: str | None) -> None:
         told: ResponseValues | HttpResponse | Ended | None = None
-        if error is None and outcome is None and self._response is not None:
+        if error is None and outcome is None and result is not _PIECES and self._response is not None:
             with guard(f"{self.label}: response"):
                 told = self._response(result)
         if isinstance(told, HttpResponse):
@@ -297,7 +299,7 @@ class _Streamed:
         pass
 
     def finish(self, _: object, outcome: str | None = None) -> None:
-        self._end(self._begun, None, None, outcome)
+        self._end(self._begun, _PIECES, None, outcome)
 
     def fail(self, error: BaseException, _: object = None) -> None:
         self._end(self._begun, None, error, None)
