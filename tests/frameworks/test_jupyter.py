@@ -13,7 +13,7 @@ from autotrace.store.reader import Reader
 
 from ..conftest import by_hand
 
-if "NOTEBOOKS_ARE_INSTALLED" not in os.environ:
+if os.environ.get("REQUIRE_NOTEBOOKS") != "1":
     pytest.importorskip("ipykernel", reason="Jupyter's kernel is not installed: tox -e notebooks")
 
 

@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from ..conftest import Collected
 
-if "NOTEBOOKS_ARE_INSTALLED" not in os.environ:
+if os.environ.get("REQUIRE_NOTEBOOKS") != "1":
     pytest.importorskip("streamlit", reason="Streamlit is not installed: tox -e notebooks")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Streamlit's

@@ -28,12 +28,14 @@ def task(call: Call) -> Work:
         "celery.task_name": run.name,
         "celery.retries": request.get("retries") or 0,
     }
+    is_eager = bool(request.get("is_eager"))
     return Work(
         f"process {run.name}",
         input=lambda: arguments(run, args, kwargs),
         carrier=_carrier(request),
         request_id=task_id,
-        kind="internal" if request.get("is_eager") else "consumer",
+        server="" if is_eager else "celery",
+        kind="internal" if is_eager else "consumer",
         attributes=attributes,
     )
 

@@ -268,8 +268,9 @@ class Task:
         describe: From a call to what the work is; None: none of ours.
         response: From what came back to values; to the response to the Work's request; or to the work's end (Ended),
             where it tells of a failure without raising it, or of an outcome. Not asked where a TaskEnd has told before.
-        makes: The function makes the one that does the work: what it returns is called for each. `describe` is given
-            the call of that; its `instance` is the Call that made it.
+        makes: The function makes the one that does the work: what it returns is called for each; or, of a named tuple
+            that it returns, what stands under this name. `describe` is given the call of that; its `instance` is the
+            Call that made it.
         flushes: The process may be frozen when the work is done: what was recorded is delivered before.
         optional: Its absence in this version of the framework is no fault.
     """
@@ -278,7 +279,7 @@ class Task:
     target: str
     describe: Callable[[Call], Work | None]
     response: Callable[[Any], ResponseValues | HttpResponse | Ended | None] | None = None
-    makes: bool = False
+    makes: bool | str = False
     flushes: bool = False
     optional: bool = False
 

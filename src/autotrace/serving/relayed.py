@@ -44,7 +44,12 @@ class Relayed(Exchange):
         links: Sequence[SpanContext],
     ) -> None:
         arrived = Request(
-            request.method, request.path, request.query, lambda: request.headers, lambda: request.route, lambda: ""
+            request.method,
+            request.path,
+            request.query,
+            lambda: request.headers,
+            lambda: request.route,
+            lambda: work.server,
         )
         super().__init__(recorder, service, arrived, outer, remote)
         self._work = work

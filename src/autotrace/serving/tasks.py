@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
@@ -36,6 +37,8 @@ from .work import HttpResponse, Work
 #: Seconds that delivery may take at the end of work after which the process may be frozen; and that are left alone
 #: before it may be stopped.
 _PATIENCE, _RESERVE = 2.0, 0.2
+#: In place of a result that came in pieces, which nobody has kept.
+_PIECES: Any = object()
 _KINDS = {"consumer": SpanKind.CONSUMER, "server": SpanKind.SERVER, "internal": SpanKind.INTERNAL}
 
 
@@ -49,7 +52,7 @@ class TaskFunction:
         function: The original, for its signature only.
         describe: From a call to what the work is; None: none of ours.
         response: From what came back to values, to the response to a request, or to the work's end.
-        makes: The function makes the one that does the work.
+        makes: The function makes the one that does the work, or a named tuple that has it under this name.
         flushes: What was recorded is delivered before the work's end is told.
     """
 
@@ -62,7 +65,7 @@ class TaskFunction:
         *,
         describe: Callable[[Call], Work | None],
         response: Callable[[Any], ResponseValues | HttpResponse | Ended | None] | None = None,
-        makes: bool = False,
+        makes: bool | str = False,
         flushes: bool = False,
     ) -> None:
         self.label = label
@@ -84,13 +87,21 @@ class TaskFunction:
             return wrapped(*args, **kwargs)
         if self._makes:
             made = wrapped(*args, **kwargs)
-            call = Call(instance, args, dict(kwargs), self._parameters)
-            return self._made(made, call) if callable(made) else made
+            with guard(f"{self.label}: the function that was made"):
+                return self._within(made, Call(instance, args, dict(kwargs), self._parameters))
+            return made
         if self._is_coroutine_function:
             coroutine = cast("CoroutineType[Any, Any, Any]", self._coroutine(wrapped, instance, args, kwargs))
             coroutine.__name__, coroutine.__qualname__ = wrapped.__name__, wrapped.__qualname__
             return coroutine
         return self._work(wrapped, instance, args, kwargs, self._parameters)
+
+    def _within(self, made: Any, maker: Call) -> Any:
+        """What was made, with the function that does the work in place of the framework's."""
+        if isinstance(self._makes, str):
+            function = getattr(made, self._makes)
+            return made._replace(**{self._makes: self._made(function, maker)}) if callable(function) else made
+        return self._made(made, maker) if callable(made) else made
 
     def _made(self, function: Callable[..., Any], maker: Call) -> Callable[..., Any]:
         """The function that does the work, in place of the framework's."""
@@ -136,8 +147,19 @@ class TaskFunction:
             return relay(result, self._pieces(begun))
         if kind is AsyncGeneratorType:
             return relay_async(result, self._pieces(begun))
+        if isinstance(result, _futures()):
+            cast(Any, result).add_done_callback(lambda future: self._done(begun, future))
+            return result
         self._end(begun, result)
         return result
+
+    def _done(self, begun: _Begun, future: Any) -> None:
+        """Ends the work with a future that is done. Whether the program has looked at its error is its own."""
+        error = getattr(future, "_exception", None)
+        if future.cancelled() or error is not None:
+            self._end(begun, None, error, "cancelled" if error is None else None)
+        else:
+            self._end(begun, future.result())
 
     async def _coroutine(
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -185,7 +207,7 @@ class TaskFunction:
         return Held(
             self._recorder,
             outer,
-            lambda: _description(work),
+            lambda: _description(work, service),
             kind=_KINDS[work.kind],
             labels=Labels(_text(work.session or carrier.get(SESSION)), _text(work.user or carrier.get(USER))),
             remote=remote,
@@ -205,7 +227,7 @@ class TaskFunction:
 
     def _finish(self, held: Held, result: Any, error: BaseException | None, outcome: str | None) -> None:
         told: ResponseValues | HttpResponse | Ended | None = None
-        if error is None and outcome is None and self._response is not None:
+        if error is None and outcome is None and result is not _PIECES and self._response is not None:
             with guard(f"{self.label}: response"):
                 told = self._response(result)
         if isinstance(told, HttpResponse):
@@ -214,6 +236,12 @@ class TaskFunction:
                 return
             told = None
         _finish(held, told if isinstance(told, Ended) else Ended(None, told, error, outcome))
+
+
+def _futures() -> tuple[type, ...]:
+    """Classes of futures, as far as anything has imported them: there are none before."""
+    modules = (sys.modules.get(name) for name in ("asyncio.futures", "concurrent.futures._base"))
+    return tuple(module.Future for module in modules if module is not None)
 
 
 class _Begun(NamedTuple):
@@ -271,7 +299,7 @@ class _Streamed:
         pass
 
     def finish(self, _: object, outcome: str | None = None) -> None:
-        self._end(self._begun, None, None, outcome)
+        self._end(self._begun, _PIECES, None, outcome)
 
     def fail(self, error: BaseException, _: object = None) -> None:
         self._end(self._begun, None, error, None)
@@ -282,7 +310,9 @@ def _finish(held: Held, ended: Ended) -> None:
     held.finish(lambda: (values() if callable(values) else values) or {}, ended.outcome, ended.error)
 
 
-def _description(work: Work) -> Description:
+def _description(work: Work, service: Service) -> Description:
+    if work.server:
+        service.served_by(work.server)
     attributes: Mapping[str, Any] = {**work.attributes, semconv.REQUEST_ID: work.request_id}
     values: RequestValues = {"name": work.name, "attributes": attributes}
     value = work.input() if callable(work.input) else work.input

@@ -70,6 +70,8 @@ class Work:
         user: Who asked.
         request_id: What the caller calls it, and TaskEnd.
         request: The HTTP request that it is, where it is one: its question, session, user and ids are read from it.
+        server: What has handed it over, by its name, such as `celery`: a program that is given its work so is in
+            production, where nothing says otherwise.
         deadline: When the process may be stopped, in seconds since 1970, where that is known.
         kind: `consumer` for what was sent, `server` for what somebody waits for, `internal` for what runs here.
         attributes: More, by name.
@@ -84,6 +86,7 @@ class Work:
     user: str | None = None
     request_id: str | None = None
     request: HttpRequest | None = None
+    server: str = ""
     deadline: float | None = None
     kind: Literal["consumer", "server", "internal"] = "consumer"
     attributes: Mapping[str, Any] = field(default_factory=dict)
