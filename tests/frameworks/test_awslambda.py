@@ -206,7 +206,7 @@ def test_events(function: Function) -> None:
     function.api.invoke(batch, "i-4")
     context = json.dumps({"custom": {}, "w3c": {"traceparent": f"00-{'c' * 32}-{'d' * 16}-01"}})
     function.api.invoke({"kind": "direct"}, "i-5", Lambda_Runtime_Client_Context=context)
-    found = {trace.payload(trace.spans[0]).attributes["autotrace.request.id"]: trace for trace in self_traces(function)}
+    found = {trace.payload(trace.spans[0]).attributes["autotrace.request.id"]: trace for trace in every_trace(function)}
 
     answered = found["i-1"]
     assert (answered.summary.name, answered.summary.trace_id) == ("POST /ask/{topic}", "a" * 32)
@@ -222,7 +222,15 @@ def test_events(function: Function) -> None:
     assert (found["i-5"].summary.trace_id, found["i-5"].spans[0].parent_id) == ("c" * 32, "d" * 16)
 
 
-def self_traces(function: Function) -> list[Trace]:
+def test_switched_on_by_the_handlers_module(function: Function) -> None:
+    """The import in the module of the handler, which the runtime is about to look up: its first event is a trace."""
+    (function.folder / "function.py").write_text("import autotrace.auto\n" + FUNCTION)
+    function.start()
+    function.api.invoke({"kind": "why"}, "i-1")
+    assert list(function.traces()) == ["answers"]
+
+
+def every_trace(function: Function) -> list[Trace]:
     """All traces of a function, two of which go by one name."""
     with Reader(function.folder / "home" / "traces.db") as reader:
         found = [reader.trace(trace_id) for trace_id in reader.trace_ids()]

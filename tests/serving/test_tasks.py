@@ -109,6 +109,21 @@ def test_failures(jobs: ModuleType, traced: Spans, way: str) -> None:
     assert traced.outline() == "run j-1 !\n  chat !"
 
 
+@pytest.mark.parametrize("form", ["by position", "by name"])
+def test_a_function_that_is_given(jobs: ModuleType, traced: Spans, form: str) -> None:
+    """The framework is given the function that does the work, however it is passed; nothing where that is none."""
+
+    def run(job: Any) -> Any:
+        return job.work()
+
+    job = jobs.Job("j-1", ask)
+    found = jobs.handed(7, run, job) if form == "by position" else jobs.handed(job=job, number=7, run=run)
+    assert found == (7, "because")
+    assert traced.outline() == "run j-1\n  chat"
+    with pytest.raises(TypeError, match="not callable"):
+        jobs.handed(7, None, job)
+
+
 def test_outcomes(jobs: ModuleType, traced: Spans) -> None:
     """What comes back may tell of an end that is neither success nor failure."""
 

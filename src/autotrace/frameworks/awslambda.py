@@ -151,6 +151,11 @@ def _trigger(event: Any) -> str:
 
 @hookimpl
 def instrumentations() -> Sequence[Instrumentation]:
-    """Lambda's runtime looks the handler up once, by its name, and calls it for each event."""
-    handler = Task("awslambdaric.bootstrap", "_get_handler", invocation, answer, makes=True, flushes=True)
-    return [Instrumentation("awslambda", entries=(handler,))]
+    """Lambda's runtime gives the handler to one function for each event, which tells what came of it.
+
+    Not where it looks the handler up: the handler's own module may be what switches tracing on.
+    """
+    handle = Task(
+        "awslambdaric.bootstrap", "handle_event_request", invocation, answer, takes="request_handler", flushes=True
+    )
+    return [Instrumentation("awslambda", entries=(handle,))]

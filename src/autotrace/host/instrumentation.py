@@ -271,6 +271,8 @@ class Task:
         makes: The function makes the one that does the work: what it returns is called for each; or, of a named tuple
             that it returns, what stands under this name. `describe` is given the call of that; its `instance` is the
             Call that made it.
+        takes: The parameter by which the function is given the one that does the work; `describe` is given the call of
+            that, as above.
         flushes: The process may be frozen when the work is done: what was recorded is delivered before.
         optional: Its absence in this version of the framework is no fault.
     """
@@ -280,6 +282,7 @@ class Task:
     describe: Callable[[Call], Work | None]
     response: Callable[[Any], ResponseValues | HttpResponse | Ended | None] | None = None
     makes: bool | str = False
+    takes: str = ""
     flushes: bool = False
     optional: bool = False
 

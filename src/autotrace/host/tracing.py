@@ -351,6 +351,7 @@ class TracedFramework:
                 describe=target.describe,
                 response=target.response,
                 makes=target.makes,
+                takes=target.takes,
                 flushes=target.flushes,
             )
         if isinstance(target, TaskEnd):

@@ -10,28 +10,23 @@ import functools
 import inspect
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext, SpanKind
 
-from ..recording import semconv
 from ..recording.current import current_context, enter, leave
 from ..recording.guard import guard
-from ..recording.held import Description, Held, held_in
-from ..recording.labels import Labels
+from ..recording.held import Held, held_in
 from ..recording.mapping import Call, parameter_names
-from ..recording.messages import RequestValues, ResponseValues
+from ..recording.messages import ResponseValues
 from ..recording.recorder import Recorder
 from ..recording.runs import Ended
 from ..recording.streams import Pieces, relay, relay_async
 from ..recording.suppression import is_suppressed
-from .exchange import remote_span
-from .relayed import Relayed
-from .senders import SESSION, USER
 from .service import Service
+from .units import Begun, finish, held_of
 from .work import HttpResponse, Work
 
 #: Seconds that delivery may take at the end of work after which the process may be frozen; and that are left alone
@@ -39,7 +34,6 @@ from .work import HttpResponse, Work
 _PATIENCE, _RESERVE = 2.0, 0.2
 #: In place of a result that came in pieces, which nobody has kept.
 _PIECES: Any = object()
-_KINDS = {"consumer": SpanKind.CONSUMER, "server": SpanKind.SERVER, "internal": SpanKind.INTERNAL}
 
 
 class TaskFunction:
@@ -53,6 +47,7 @@ class TaskFunction:
         describe: From a call to what the work is; None: none of ours.
         response: From what came back to values, to the response to a request, or to the work's end.
         makes: The function makes the one that does the work, or a named tuple that has it under this name.
+        takes: The parameter by which the function is given the one that does the work.
         flushes: What was recorded is delivered before the work's end is told.
     """
 
@@ -66,6 +61,7 @@ class TaskFunction:
         describe: Callable[[Call], Work | None],
         response: Callable[[Any], ResponseValues | HttpResponse | Ended | None] | None = None,
         makes: bool | str = False,
+        takes: str = "",
         flushes: bool = False,
     ) -> None:
         self.label = label
@@ -75,6 +71,7 @@ class TaskFunction:
         self._describe = describe
         self._response = response
         self._makes = makes
+        self._takes = takes
         self._flushes = flushes
         self._parameters = parameter_names(function)
         self._is_coroutine_function = inspect.iscoroutinefunction(function)
@@ -90,6 +87,10 @@ class TaskFunction:
             with guard(f"{self.label}: the function that was made"):
                 return self._within(made, Call(instance, args, dict(kwargs), self._parameters))
             return made
+        if self._takes:
+            with guard(f"{self.label}: the function that is given"):
+                args, kwargs = self._giving(Call(instance, args, dict(kwargs), self._parameters))
+            return wrapped(*args, **kwargs)
         if self._is_coroutine_function:
             coroutine = cast("CoroutineType[Any, Any, Any]", self._coroutine(wrapped, instance, args, kwargs))
             coroutine.__name__, coroutine.__qualname__ = wrapped.__name__, wrapped.__qualname__
@@ -102,6 +103,17 @@ class TaskFunction:
             function = getattr(made, self._makes)
             return made._replace(**{self._makes: self._made(function, maker)}) if callable(function) else made
         return self._made(made, maker) if callable(made) else made
+
+    def _giving(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call, with the function that does the work in place of the framework's."""
+        args, kwargs, name = call.args, dict(call.kwargs), self._takes
+        given = call.argument(name)
+        if not callable(given):
+            return args, kwargs
+        if name in kwargs:
+            return args, {**kwargs, name: self._made(given, call)}
+        place = self._parameters.index(name)
+        return (*args[:place], self._made(given, call), *args[place + 1 :]), kwargs
 
     def _made(self, function: Callable[..., Any], maker: Call) -> Callable[..., Any]:
         """The function that does the work, in place of the framework's."""
@@ -136,7 +148,7 @@ class TaskFunction:
             leave(token)
         return self._followed(begun, result)
 
-    def _followed(self, begun: _Begun, result: Any) -> Any:
+    def _followed(self, begun: Begun, result: Any) -> Any:
         """Ends the work with `result`, or arranges that it ends when `result` has been used up."""
         kind = type(result)
         if kind is CoroutineType:
@@ -153,7 +165,7 @@ class TaskFunction:
         self._end(begun, result)
         return result
 
-    def _done(self, begun: _Begun, future: Any) -> None:
+    def _done(self, begun: Begun, future: Any) -> None:
         """Ends the work with a future that is done. Whether the program has looked at its error is its own."""
         error = getattr(future, "_exception", None)
         if future.cancelled() or error is not None:
@@ -168,7 +180,7 @@ class TaskFunction:
         coroutine = wrapped(*args, **kwargs)
         return await (coroutine if begun is None else self._awaited(begun, coroutine))
 
-    async def _awaited(self, begun: _Begun, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async def _awaited(self, begun: Begun, coroutine: Coroutine[Any, Any, Any]) -> Any:
         token = enter(begun.held.context)
         try:
             result = await coroutine
@@ -180,43 +192,23 @@ class TaskFunction:
         self._end(begun, result)
         return result
 
-    def _pieces(self, begun: _Begun) -> Pieces:
+    def _pieces(self, begun: Begun) -> Pieces:
         return Pieces(cast(Any, _Streamed(begun, self._end)), self.label, None, None, digest=lambda _: None)
 
     def _begin(
         self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], parameters: tuple[str, ...]
-    ) -> _Begun | None:
+    ) -> Begun | None:
         try:
             outer = current_context()
             if is_suppressed(outer, self._recorder.name, self._recorder.is_shared):
                 return None
             work = self._describe(Call(instance, args, dict(kwargs), parameters))
-            return None if work is None else _Begun(self._held(work, outer), work)
+            return None if work is None else Begun(held_of(work, self._recorder, self._service(), outer), work)
         except Exception as error:  # noqa: BLE001 (a plugin's function)
             guard.report(f"{self.label}: task", error)
             return None
 
-    def _held(self, work: Work, outer: Context) -> Held:
-        carrier, service = work.carrier or {}, self._service()
-        sender = _sender(carrier.get("traceparent"))
-        remote = sender if work.continues else None
-        senders = (None if work.continues else sender, *map(_sender, work.links))
-        links = tuple(one for one in senders if one is not None)
-        if work.request is not None:
-            return Relayed(self._recorder, service, work, work.request, outer, remote, links)
-        return Held(
-            self._recorder,
-            outer,
-            lambda: _description(work, service),
-            kind=_KINDS[work.kind],
-            labels=Labels(_text(work.session or carrier.get(SESSION)), _text(work.user or carrier.get(USER))),
-            remote=remote,
-            links=links,
-            recorded=lambda trace_id: service.noted(work.request_id, trace_id) if work.request_id else None,
-            id=work.request_id,
-        )
-
-    def _end(self, begun: _Begun, result: Any, error: BaseException | None = None, outcome: str | None = None) -> None:
+    def _end(self, begun: Begun, result: Any, error: BaseException | None = None, outcome: str | None = None) -> None:
         with guard(f"{self.label}: end of a task"):
             held, work = begun
             if not held.is_over:
@@ -230,25 +222,13 @@ class TaskFunction:
         if error is None and outcome is None and result is not _PIECES and self._response is not None:
             with guard(f"{self.label}: response"):
                 told = self._response(result)
-        if isinstance(told, HttpResponse):
-            if isinstance(held, Relayed):
-                held.replies(told)
-                return
-            told = None
-        _finish(held, told if isinstance(told, Ended) else Ended(None, told, error, outcome))
+        finish(held, Ended(None, error=error, outcome=outcome) if told is None else told)
 
 
 def _futures() -> tuple[type, ...]:
     """Classes of futures, as far as anything has imported them: there are none before."""
     modules = (sys.modules.get(name) for name in ("asyncio.futures", "concurrent.futures._base"))
     return tuple(module.Future for module in modules if module is not None)
-
-
-class _Begun(NamedTuple):
-    """Work that has begun."""
-
-    held: Held
-    work: Work
 
 
 class TaskEndFunction:
@@ -276,14 +256,14 @@ class TaskEndFunction:
                 if held is not None and not held.is_over:
                     ended = self._describe(Call(instance, args, dict(kwargs), self._parameters))
                     if ended is not None and ended.id == held.id:
-                        _finish(held, ended)
+                        finish(held, ended)
         return wrapped(*args, **kwargs)
 
 
 class _Streamed:
     """Work that a generator does, as what follows streams knows it."""
 
-    def __init__(self, begun: _Begun, end: Callable[[_Begun, Any, BaseException | None, str | None], None]) -> None:
+    def __init__(self, begun: Begun, end: Callable[[Begun, Any, BaseException | None, str | None], None]) -> None:
         self._begun = begun
         self._end = end
 
@@ -303,27 +283,3 @@ class _Streamed:
 
     def fail(self, error: BaseException, _: object = None) -> None:
         self._end(self._begun, None, error, None)
-
-
-def _finish(held: Held, ended: Ended) -> None:
-    values = ended.values
-    held.finish(lambda: (values() if callable(values) else values) or {}, ended.outcome, ended.error)
-
-
-def _description(work: Work, service: Service) -> Description:
-    if work.server:
-        service.served_by(work.server)
-    attributes: Mapping[str, Any] = {**work.attributes, semconv.REQUEST_ID: work.request_id}
-    values: RequestValues = {"name": work.name, "attributes": attributes}
-    value = work.input() if callable(work.input) else work.input
-    if value is not None:
-        values["input_value"] = value
-    return Description(values)
-
-
-def _sender(traceparent: Any) -> SpanContext | None:
-    return remote_span(traceparent) if isinstance(traceparent, str) and traceparent else None
-
-
-def _text(value: Any) -> str | None:
-    return value[:250] if isinstance(value, str) and value else None

@@ -74,6 +74,11 @@ class Worker:
         return Handler(_handler(name), 7)
 
 
+def handed(number: int, run: Callable[[Job], Any], job: Job) -> tuple[int, Any]:
+    """Runs a job by the function that is given."""
+    return number, run(job)
+
+
 def _handler(name: str) -> Callable[[Job], Any]:
     def handle(job: Job) -> Any:
         """Runs one."""

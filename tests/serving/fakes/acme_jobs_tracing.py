@@ -47,6 +47,7 @@ def instrumentations() -> list[Instrumentation]:
         *(Task("acme_jobs", f"Worker.{way}", described, told) for way in ways),
         Task("acme_jobs", "Worker.handler", described, told, makes=True),
         Task("acme_jobs", "Worker.found", described, told, makes="run"),
+        Task("acme_jobs", "handed", described, told, takes="run"),
         TaskEnd("acme_jobs", "store", kept),
     )
     return [Instrumentation("acme_jobs", entries=entries, senders=(Sender("acme_jobs", "send", put),))]
