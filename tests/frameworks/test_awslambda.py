@@ -112,13 +112,13 @@ class Function:
     """A function that is deployed, and its store."""
 
     def __init__(self, folder: Path) -> None:
-        self.api = RuntimeApi()
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
         (folder / "function.py").write_text(FUNCTION)
 
     def start(self, *run: str, **environment: str) -> None:
-        """Starts Lambda's runtime."""
+        """Starts Lambda's runtime, with an API of its own: one that was ended may still wait for an event."""
+        self.api = RuntimeApi()
         self.process = subprocess.Popen(
             [sys.executable, *run, "-m", "awslambdaric", "function.handler"],
             cwd=self.folder,
@@ -145,7 +145,8 @@ class Function:
         if self.process is not None:
             self.process.kill()
             self.process.wait(timeout=20)
-        self.api.close()
+            self.api.close()
+            self.process = None
 
 
 @pytest.fixture
@@ -245,9 +246,7 @@ def test_answers_are_as_without_us(function: Function, tmp_path: Path) -> None:
     for run in ((), ("-m", "autotrace", "run")):
         function.start(*run)
         answers.append([function.api.invoke(event, f"i-{number}") for number, event in enumerate(events)])
-        assert function.process is not None
-        function.process.kill()
-        function.process.wait(timeout=20)
+        function.stop()
     bare, traced = answers
     assert [kind for kind, _ in bare] == [kind for kind, _ in traced]
     for (kind, before), (_, after) in zip(bare, traced, strict=True):

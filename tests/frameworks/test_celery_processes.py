@@ -24,7 +24,10 @@ from celery import Celery, signals
 folder = os.environ["FOLDER"]
 app = Celery("jobs", broker="filesystem://", backend="file://" + folder + "/results")
 app.conf.broker_transport_options = {
-    "data_folder_in": folder + "/queue", "data_folder_out": folder + "/queue", "control_folder": folder + "/control"
+    "data_folder_in": folder + "/queue",
+    "data_folder_out": folder + "/queue",
+    "control_folder": folder + "/control",
+    "polling_interval": 0.05,
 }
 
 @app.task
@@ -138,12 +141,11 @@ def _killed(process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.parametrize(
     ("options", "environment", "end"),
     [
-        ((), {}, _warm_shutdown),
         ((), {}, _killed),
         (("--max-tasks-per-child", "1"), {}, _warm_shutdown),
         ((), {"KILLED": "1"}, _warm_shutdown),
     ],
-    ids=["warm-shutdown", "killed", "one-task-a-child", "children-killed"],
+    ids=["killed", "one-task-a-child", "children-killed"],
 )
 def test_who_has_a_result_has_its_trace(
     workers: Workers,
