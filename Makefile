@@ -19,8 +19,9 @@ LLAMA_EDITABLE := $(call editable,plugins/autotrace-openai plugins/autotrace-lla
 # $(@D) is the environment that a stamp stands in.
 PIP = $(@D)/bin/python -m pip --quiet --disable-pip-version-check
 
-# What is tested in LlamaIndex's environment, where ARGS names no path.
-LLAMA_TESTS := plugins/autotrace-llama-index plugins/autotrace-openai tests/examples/test_programs.py \
+# What is tested in LlamaIndex's environment, where ARGS names no path. The plugin of OpenAI on the openai that is in there:
+# tox -e openai-2x.
+LLAMA_TESTS := plugins/autotrace-llama-index tests/examples/test_programs.py \
   tests/delivery/destinations/test_mlflow_programs.py
 # ARGS goes to both environments, but a path to the one where it belongs.
 NEWEST_ALONE := $(filter tests%,$(ARGS))$(findstring plugins/autotrace-langchain,$(ARGS))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import logging
 import os
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import none
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -35,6 +39,22 @@ fake_framework("acme", FAKES, "1.4.0")
 # Set by pytest-xdist in its workers, for a terminal that the programs under test do not have.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COLUMNS", None)
+
+
+def pytest_collection_finish() -> None:
+    """Spares what collects garbage the whole suite: many tests do so, and each looked at all of it for a second."""
+    # Hypothesis looks for who refers to NumPy's random numbers, and would not find what is frozen.
+    importlib.import_module("numpy")
+    given(none())(lambda _: None)()
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Likewise what a file's tests have left, its imports above all."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 def by_hand(environ: Mapping[str, str] | None = None) -> dict[str, str]:

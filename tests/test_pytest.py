@@ -323,7 +323,8 @@ def test_off_by_default(run: Run) -> None:
     """Without it nothing is traced, nothing is told, and nothing is written."""
     run.write("import acme\ndef test_it():\n    acme.Client().complete('hi')\n")
     assert "autotrace" not in run.pytest(plugin=())
-    assert sorted(path.name for path in run.folder.iterdir()) == [".pytest_cache", "pytest.ini", "test_agent.py"]
+    found = sorted(path.name for path in run.folder.iterdir() if path.name != "__pycache__")
+    assert found == [".pytest_cache", "pytest.ini", "test_agent.py"]
 
 
 def test_switched_off(run: Run) -> None:

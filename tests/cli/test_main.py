@@ -42,7 +42,7 @@ def test_every_command_has_help(autotrace: Command) -> None:
         command = main.get_command(click.Context(main), name)
         assert command is not None
         assert f"  {name} " in shown
-        assert command.get_short_help_str(70) in " ".join(shown.split())
+        assert command.get_short_help_str(60) in " ".join(shown.split())
 
 
 def test_unknown_command(autotrace: Command) -> None:

@@ -25,6 +25,8 @@ from click.testing import CliRunner
 from autotrace.cli import main
 from autotrace.testing import OpenAIServer
 
+from ..conftest import by_hand
+
 SERVING = Path(__file__).resolve().parents[2] / "examples" / "serving"
 DEADLINE_S = 30
 SCRIPTS = Path(sys.executable).parent
@@ -90,7 +92,7 @@ class Example:
         self.folder = shutil.copytree(SERVING / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         self.tmp_path = tmp_path
         self.environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(_OURS)},
+            **{key: value for key, value in by_hand().items() if not key.startswith(_OURS)},
             "PATH": f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}",
             "AUTOTRACE_HOME": str(tmp_path / "home"),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,9 @@ def site(environment: Path) -> Path:
     """Its site-packages, with nothing in it but the hook and the path to autotrace."""
     site = site_of(environment)
     for path in site.iterdir():
-        if path.name != startup_file(site).path.name:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != startup_file(site).path.name:
             path.unlink()
     ours = [entry for entry in sys.path if entry.endswith("site-packages")]
     (site / "_path.pth").write_text("\n".join([str(SOURCE), *ours]) + "\n")
@@ -117,13 +120,15 @@ def test_run_and_switch(site: Path) -> None:
     assert not is_on(site, **marked, AUTOTRACE="0")
 
 
-def test_when_the_path_is_whole(site: Path) -> None:
+def test_when_the_path_is_whole(site: Path, tmp_path: Path) -> None:
     """Tracing begins when all files of site-packages have been read, before the user's own sitecustomize."""
     (site / "later").mkdir()
     try:
         (site / "zz.pth").write_text(f"{site / 'later'}\nimport sys; sys.before = 'autotrace.auto' in sys.modules\n")
-        (site / "sitecustomize.py").write_text("import sys\nsys.then = 'autotrace.auto' in sys.modules\n")
-        done = python(site, code="import sys; print(sys.before, sys.then)", AUTOTRACE="1")
+        # Before the one that a distribution of Linux brings.
+        (tmp_path / "sitecustomize.py").write_text("import sys\nsys.then = 'autotrace.auto' in sys.modules\n")
+        code = "import sys; print(sys.before, sys.then)"
+        done = python(site, code=code, AUTOTRACE="1", PYTHONPATH=str(tmp_path))
         assert (done.stdout, done.stderr) == ("False True\n", "")
     finally:
         (site / "later").rmdir()

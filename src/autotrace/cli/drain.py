@@ -18,7 +18,7 @@ from .terminal import print_json, warn
 @patience
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object (docs/cli.md says what is in it).")
 def drain(timeout: float, as_json: bool) -> None:
-    """Deliver what ended processes have left in the journal, and exit.
+    """Deliver what ended processes have left, and exit.
 
     It goes where those processes would have sent it, as far as the settings here know the destination (a password,
     say, must be set). What processes that still run have journalled is theirs to deliver. Exit status 1: something

@@ -21,7 +21,7 @@ _STYLES = {"active": "green", "waiting": "cyan", "failed": "bold red"}
     "--all", "with_core", is_flag=True, help="Also what autotrace itself traces: applications, workers, clients."
 )
 def plugins(as_json: bool, with_core: bool) -> None:
-    """List the installed plugins and the frameworks that they trace."""
+    """List the plugins and the frameworks that they trace."""
     from autotrace.activation import plugin_statuses
 
     settings()

@@ -54,6 +54,8 @@ def _is_starting() -> bool:
 def complain(error: Exception) -> None:
     """Says on stderr, in one line, why nothing is traced."""
     try:
-        sys.stderr.write(" ".join(f"autotrace: tracing is off: {type(error).__name__}: {error}".split()) + "\n")
+        said = " ".join(f"autotrace: tracing is off: {type(error).__name__}: {error}".split()) + "\n"
+        # Not by way of `sys.stderr`: what that cannot get rid of would be the interpreter's exit status.
+        os.write(sys.stderr.fileno(), said.encode("utf-8", "replace"))
     except Exception:  # noqa: BLE001, S110 (no stderr, or one that takes nothing)
         pass

@@ -20,17 +20,18 @@ _MARK = '# Written by "autotrace install-hook"; "autotrace install-hook --remove
 _COMMENT = _MARK + "# Where AUTOTRACE=1 is set, the interpreters of this environment trace.\n"
 #: What a line of a `.pth` file executes where AUTOTRACE is set. Whatever happens, no exception leaves it; where
 #: autotrace has been uninstalled nothing is said, and what is said is said once, though virtual environments read the
-#: file twice.
+#: file twice. Not by way of `sys.stderr`: what that cannot get rid of would be the interpreter's exit status.
 _CODE = """\
 try:
     from autotrace.serving import hook
     hook.at_last()
 except Exception as error:
     try:
-        import sys
+        import os, sys
         if getattr(error, "name", "") != "autotrace" and not hasattr(sys, "_autotrace_is_off"):
             sys._autotrace_is_off = True
-            sys.stderr.write("autotrace: tracing is off: %s\\n" % " ".join(repr(error).split()))
+            said = "autotrace: tracing is off: %s\\n" % " ".join(repr(error).split())
+            os.write(sys.stderr.fileno(), said.encode("utf-8", "replace"))
     except Exception:
         pass
 """

@@ -46,7 +46,8 @@ def _complain(error):
     # type: (Exception) -> None
     try:
         text = "autotrace: tracing is off: {}: {}".format(type(error).__name__, error)  # noqa: UP032
-        sys.stderr.write(" ".join(text.split()) + "\n")
+        # Not by way of `sys.stderr`: what that cannot get rid of would be the interpreter's exit status.
+        os.write(sys.stderr.fileno(), (" ".join(text.split()) + "\n").encode("utf-8", "replace"))
     except Exception:  # noqa: BLE001, S110 (no stderr, or one that takes nothing)
         pass
 
