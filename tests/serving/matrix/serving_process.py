@@ -105,9 +105,17 @@ def living(group: int) -> list[int]:
             state, _, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
         except OSError:
             continue
-        if int(its_group) == group and state not in "ZX":
+        if int(its_group) == group and not (state in "ZX" and is_alone(entry)):
             found.append(int(entry.name))
     return found
+
+
+def is_alone(entry: Path) -> bool:
+    """Whether a process has no thread but its first: a killed one has its files, and their locks, until the last ends."""
+    try:
+        return len(list((entry / "task").iterdir())) <= 1
+    except OSError:
+        return True
 
 
 def free_port() -> int:
