@@ -80,6 +80,12 @@ def context_is_left_in_order() -> Iterator[None]:
     assert complaints == []
 
 
+@pytest.fixture(autouse=True)
+def warnings_are_heard() -> None:
+    """A Celery worker that has run in this process has set logging to errors alone, and later tests listen to more."""
+    logging.getLogger().setLevel(logging.WARNING)
+
+
 class Interpreter:
     """Starts Python afresh.
 
