@@ -111,7 +111,7 @@ def living(group: int) -> list[int]:
 
 
 def is_alone(entry: Path) -> bool:
-    """Whether a process has no thread but its first: a killed one has its files, and their locks, until the last ends."""
+    """Whether a process has no thread but its first: a killed one holds its files, and locks, until the last ends."""
     try:
         return len(list((entry / "task").iterdir())) <= 1
     except OSError:
