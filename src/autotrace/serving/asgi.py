@@ -97,7 +97,7 @@ class AsgiFunction:
 class _Http:
     """One HTTP request at the application."""
 
-    __slots__ = ("_disconnected", "_exchange", "_is_complete", "_receive", "_send")
+    __slots__ = ("_disconnected", "_exchange", "_is_complete", "_read", "_receive", "_send")
 
     def __init__(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         self._exchange = exchange
@@ -105,6 +105,8 @@ class _Http:
         self._send = send
         self._is_complete = False
         self._disconnected = False
+        #: Takes the pieces of the answer.
+        self._read: Callable[[bytes], None] | None = None
 
     async def served(self, wrapped: App, scope: Scope) -> Any:
         """Calls the application."""
@@ -140,7 +142,8 @@ class _Http:
         try:
             kind = message["type"]
             if kind == "http.response.body":
-                self._exchange.answered(message.get("body", b""))
+                if self._read is not None:
+                    self._read(message.get("body", b""))
                 if not message.get("more_body", False):
                     self._complete()
             elif kind == "http.response.start":
@@ -159,6 +162,7 @@ class _Http:
         more: list[tuple[str, str]] = []
         with guard("serving: a response"):
             more = self._exchange.begins(message["status"], _by_name(own))
+            self._read = self._exchange.feed
         if not more:
             return message
         added = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in more]

@@ -150,8 +150,13 @@ class Exchange(Held):
 
     def answered(self, chunk: bytes) -> None:
         """A piece of the response's body passes."""
-        if self._reader is not None and chunk:
-            self._reader.feed(chunk if type(chunk) is bytes else bytes(chunk))
+        if self._reader is not None:
+            self._reader.feed(chunk)
+
+    @property
+    def feed(self) -> Callable[[bytes], None] | None:
+        """What to tell of the pieces of the response's body once that has begun, at the least cost; None: nothing."""
+        return None if self._reader is None else self._reader.feed
 
     def completes(self) -> None:
         """The last byte is about to leave. All that is to be said of it is recorded before: who has it, has a trace."""

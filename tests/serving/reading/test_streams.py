@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from autotrace.serving.reading import FRAMES, Answered, AnswerReader
+from autotrace.serving.reading import FRAMES, Answered, AnswerReader, Fields
+from autotrace.serving.reading.folding import Fold
 from autotrace.testing.openai_server import (
     BrokenEvent,
     Chunks,
@@ -269,6 +272,32 @@ def test_pieces_that_are_alike() -> None:
     same = [{"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]} for piece in said]
     (message,) = answered(events(*same, other), SSE).messages or []
     assert message.finish_reason == "length"
+
+
+WORDS = st.text(st.sampled_from('ab "\\\n}{:,é🙂\ud83d\r'), max_size=6)
+PIECES = st.one_of(
+    WORDS.map(lambda said: {"token": said}),
+    WORDS.map(lambda said: {"token": said}),
+    WORDS.map(lambda said: {"choices": [{"index": 0, "delta": {"content": said}}]}),
+    st.sampled_from([{"token": "x", "done": True}, {"status": "looking"}, {"type": "response.created"}]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(PIECES, max_size=30), st.booleans(), st.integers(0, 5))
+def test_a_run_of_pieces_is_its_pieces(pieces: list[Any], is_lines: bool, cut: int) -> None:
+    """Pieces that are alike and are taken at once come to what they come to one by one, whatever stands between them."""
+    texts = [
+        json.dumps(piece, ensure_ascii=bool(at % 2)).encode("utf-8", "surrogatepass") for at, piece in enumerate(pieces)
+    ]
+    singly = Fold(Fields())
+    for text in texts[:-1]:
+        singly.add(b"", text)
+    for text in texts[-1:]:
+        singly.add(b"", text[: len(text) - cut], is_cut=True)
+    before, after = (b"", b"\n") if is_lines else (b"data: ", b"\n\n")
+    body = after.join(before + text for text in texts)
+    assert read([body[: len(body) - cut if texts else None]], NDJSON if is_lines else SSE) == singly.answered()
 
 
 def test_configured_fields() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .answers import Answered, failure, is_page, whole_answer
 from .content_types import content_type as parsed_type
 from .encodings import decoder
-from .events import begins, ended, kind_of, pieces
+from .events import END, begins, ended, kind_of, piece, with_plain_ends
 from .fields import Fields
 from .folding import Fold
 
@@ -65,10 +65,10 @@ class AnswerReader:
         self._limit = _BATCH if self._decoder is None else _COMPRESSED_BATCH
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes of the body."""
+        """The next bytes of the body, of any type that has bytes."""
         if self._is_over:
             return
-        self._chunks.append(chunk)
+        self._chunks.append(chunk if type(chunk) is bytes else bytes(chunk))
         self._size += len(chunk)
         if self._size >= self._limit:
             self._digest()
@@ -176,7 +176,19 @@ class _Stream:
         return self._fold.answered()
 
     def _fold_up(self, data: bytes, is_cut: bool) -> None:
-        if self._skips and data:
+        if not data:
+            return
+        if self._skips:
             data, self._skips = data[begins(self._kind, data) :], False
-        for name, piece in pieces(self._kind, data):
-            self._fold.add(name, piece, is_cut)
+        fold, kind = self._fold, self._kind
+        data, end = with_plain_ends(kind, data), END[kind]
+        at = 0
+        while at < len(data):
+            stop = data.find(end, at)
+            block = data[at:] if stop < 0 else data[at:stop]
+            at = len(data) if stop < 0 else stop + len(end)
+            found = piece(kind, block)
+            if found is not None:
+                name, said = found
+                fold.add(name, said, is_cut, block[: -len(said)] if said and block.endswith(said) else None, end)
+                at = fold.run(data, at)

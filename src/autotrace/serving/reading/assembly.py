@@ -14,7 +14,7 @@ from .turns import MOST, Room, Turn
 from .words import Words
 
 #: What takes the next words of a piece like this one, and the words of this one: where it brought nothing else.
-Heard = tuple[Callable[[str], None], str]
+Heard = tuple[Callable[..., None], str]
 #: Bytes of whole items that are kept beside the text.
 MOST_BYTES = 1_000_000
 

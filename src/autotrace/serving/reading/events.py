@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 from .lenient_json import loads
 
 #: What ends an event.
 _ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+#: What ends a piece, once its line ends are plain.
+END = {"events": b"\n\n", "lines": b"\n"}
 #: What a stream of events begins with.
 _STARTS = (b"data:", b"event:", b"id:", b"retry:", b": ")
 #: Bytes of a first line by which lines of JSON are known.
@@ -39,28 +40,22 @@ def begins(kind: str, data: bytes) -> int:
     return min((at + len(end) for end in _ENDS if (at := data.find(end)) >= 0), default=len(data))
 
 
-def pieces(kind: str, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and data of each event; each line, without a name. Of the last one the end may be missing."""
-    return _events(data) if kind == "events" else _lines(data)
+def with_plain_ends(kind: str, data: bytes) -> bytes:
+    """The same data, with the one way to end a line of events."""
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if kind == "events" and b"\r" in data else data
 
 
-def _lines(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for line in data.split(b"\n"):
-        if line := line.strip():
-            yield b"", line
+def piece(kind: str, block: bytes) -> tuple[bytes, bytes] | None:
+    """Name and data of an event, or a line, which has no name; None where there is none. Its end may be missing."""
+    if kind != "events":
+        line = block.strip()
+        return (b"", line) if line else None
+    if b"\n" not in block and block[:6] == b"data: ":
+        return b"", block[6:]
+    return _event(block)
 
 
-def _events(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    for block in data.split(b"\n\n"):
-        if b"\n" not in block and block[:6] == b"data: ":
-            yield b"", block[6:]
-        elif block:
-            yield from _event(block)
-
-
-def _event(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _event(block: bytes) -> tuple[bytes, bytes] | None:
     """An event of several lines, or none at all."""
     name, lines = b"", []
     for line in block.split(b"\n"):
@@ -68,5 +63,4 @@ def _event(block: bytes) -> Iterator[tuple[bytes, bytes]]:
             lines.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line[:6] == b"event:":
             name = line[6:].strip()
-    if lines:
-        yield name, b"\n".join(lines)
+    return (name, b"\n".join(lines)) if lines else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...read import field, text
 from ...recording.messages import Part
+from .alike import TRIES, Alike
 from .answers import Answered
 from .assembly import Assembly, Heard
 from .conversation import messages, role_of
@@ -40,13 +40,15 @@ class Fold:
         fields: Where the user's settings say that the answer stands in each piece.
     """
 
-    __slots__ = ("_assembly", "_is_json", "_learns", "_like", "_output")
+    __slots__ = ("_alike", "_assembly", "_is_json", "_learns", "_output", "_runs")
 
     def __init__(self, fields: Fields) -> None:
         self._output = fields.output
         self._assembly = Assembly()
-        self._like: _Like | None = None
-        self._learns = _TRIES
+        self._alike: Alike | None = None
+        #: How often a piece is still remembered: of some streams no two are alike.
+        self._learns = TRIES
+        self._runs = TRIES
         #: Whether pieces have been JSON so far; None: there were none.
         self._is_json: bool | None = None
 
@@ -59,16 +61,18 @@ class Fold:
         """The answer as far as it has come."""
         return self._assembly.answered()
 
-    def add(self, name: bytes, data: bytes, is_cut: bool = False) -> None:
+    def add(self, name: bytes, data: bytes, is_cut: bool = False, lead: bytes | None = None, end: bytes = b"") -> None:
         """Adds a piece.
 
         Args:
             name: What the event is called; empty where it has no name.
             data: JSON, or text.
             is_cut: Whether it may be cut off.
+            lead: What stands before it in the body, where that is known.
+            end: What ends it there.
         """
-        like = self._like
-        if like is not None and like.takes(name, data):
+        alike = self._alike
+        if alike is not None and alike.takes(name, data):
             return
         value = _value(data, is_cut) if data[:1] in _JSON else None
         if value is None or (self._is_json is False and type(value) is not dict):
@@ -77,14 +81,21 @@ class Fold:
         self._is_json = True
         heard = self._add(name, value, len(data))
         if heard is not None and self._learns:
-            self._learn(name, data, *heard)
+            self._learns -= 1
+            say, words = heard
+            before, mark, after = data.partition(b'"%s"' % words.encode("utf-8", "replace"))
+            if mark and len(words) > 1 and mark not in after and b"\\" not in mark:
+                self._alike = Alike(name, before + b'"', b'"' + after, say, lead, end)
 
-    def _learn(self, name: bytes, data: bytes, say: Callable[[str], None], words: str) -> None:
-        """Remembers a piece, so that the next ones like it need not be parsed."""
-        self._learns -= 1
-        before, mark, after = data.partition(b'"%s"' % words.encode("utf-8", "replace"))
-        if mark and len(words) > 1 and mark not in after and b"\\" not in mark:
-            self._like = _Like(name, before + b'"', b'"' + after, say)
+    def run(self, data: bytes, at: int) -> int:
+        """Adds all pieces of a body from `at` on that are like one before; answers where they end."""
+        if self._alike is None or not self._runs:
+            return at
+        end = self._alike.run(data, at)
+        if end is None:
+            self._runs -= 1
+            return at
+        return end
 
     def _plain(self, name: bytes, data: bytes) -> None:
         """A piece that is no JSON: words, unless the others were JSON and this one is a broken one."""
@@ -161,35 +172,6 @@ class Fold:
         return self._assembly.words.add, words
 
 
-class _Like(NamedTuple):
-    """What a piece looks like that differs from an earlier one in its words alone.
-
-    Attributes:
-        name: What the event is called.
-        before: All that stands before its words, with the quotation mark.
-        after: All that stands behind them, likewise.
-        say: Takes the words.
-    """
-
-    name: bytes
-    before: bytes
-    after: bytes
-    say: Callable[[str], None]
-
-    def takes(self, name: bytes, data: bytes) -> bool:
-        """Adds the words of a piece; False where it is another one."""
-        usual, before, after, say = self
-        if name != usual or not data.startswith(before) or not data.endswith(after):
-            return False
-        words = data[len(before) : -len(after)]
-        if b'"' in words or b"\\" in words or len(data) < len(before) + len(after):
-            return False
-        say(words.decode("utf-8", "replace"))
-        return True
-
-
-#: How often a piece is remembered in vain: of some streams no two are alike.
-_TRIES = 8
 _JSON = frozenset({b"{", b"[", b'"'})
 
 

@@ -58,7 +58,13 @@ def identity_of(headers: Mapping[str, str], names: Names) -> Identity:
 
 
 def _first(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
-    return next((found for name in names if (found := identifier(headers.get(name))) is not None), None)
+    for name in names:
+        value = headers.get(name)
+        if value is not None:
+            found = identifier(value)
+            if found is not None:
+                return found
+    return None
 
 
 def identifier(value: Any) -> str | None:
@@ -119,15 +125,16 @@ def merged(one: Identity, other: Identity) -> Identity:
 
 
 def _told(body: Any, fields: Fields) -> Identity:
-    if type(body) is not dict:
+    if type(body) is not dict or not body:
         return Identity()
-    places = [folded(body)]
-    for path in _PLACES:
-        place: Any = places[0]
-        for name in path:
-            place = folded(place.get(name))
-        if place:
-            places.append(place)
+    whole = folded(body)
+    places = [whole]
+    for first, *more in _PLACES:
+        place = whole.get(first)
+        for name in more:
+            place = folded(place).get(name)
+        if type(place) is dict and place:
+            places.append(folded(place))
     return Identity(
         identifier(first_at(body, fields.session)) or _named(places, _SESSIONS) or _chat(places[0]),
         identifier(first_at(body, fields.user)) or _named(places, _USERS),
@@ -144,6 +151,8 @@ def _named(places: list[Mapping[str, Any]], names: tuple[str, ...]) -> str | Non
     for place in places:
         for name in names:
             value = place.get(name)
+            if value is None:
+                continue
             if type(value) is dict:  # `user: {"id": ...}`
                 value = value.get("id")
             found = identifier(value)

@@ -79,9 +79,9 @@ class Turn:
         self._calls: dict[Any, _Call] = {}
         self._answer: Any = None
 
-    def say(self, words: str) -> None:
+    def say(self, *words: str) -> None:
         """Adds words."""
-        self._room.put(self.words, words)
+        self._room.put(self.words, "".join(words))
 
     def think(self, thought: str) -> None:
         """Adds to what the model thought."""

@@ -23,11 +23,16 @@ class Words:
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
-    def add(self, piece: str) -> None:
-        """Adds a piece."""
+    def add(self, *pieces: str) -> None:
+        """Adds pieces."""
         if self._grows:
-            self._watch(piece)
-        self._room.put(self._pieces, piece)
+            for piece in pieces:
+                self._watch(piece)
+                self._room.put(self._pieces, piece)
+            return
+        if len(pieces) > 1:  # the last one may say all of it once more
+            self._room.put(self._pieces, "".join(pieces[:-1]))
+        self._room.put(self._pieces, pieces[-1])
 
     def _watch(self, piece: str) -> None:
         """Sees whether the pieces so far are in this one: then they have gone."""
