@@ -221,6 +221,11 @@ def test_hook(autotrace: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     assert hook() == ("absent", [])
     assert f"hook {file.path}: not installed" in autotrace("doctor").stdout
+    monkeypatch.setenv("AUTOTRACE", "1")
+    ((_, (problem,)), said) = hook(), autotrace("doctor").stdout
+    assert problem.startswith("it is set, and by itself it switches nothing on")
+    assert "autotrace install-hook" in said
+    monkeypatch.delenv("AUTOTRACE")
     file.write()
     assert hook() == ("installed", [])
     assert "installed, AUTOTRACE=1 switches tracing on" in autotrace("doctor").stdout

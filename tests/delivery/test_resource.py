@@ -179,6 +179,25 @@ def test_checkout(tmp_path: Path) -> None:
     assert "vcs.ref.head.name" not in said(repository)
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("https://alice:p@ss@example.org:8443/shop.git", "https://example.org:8443/shop.git"),
+        ("git+ssh://alice:secret@example.org/shop", "git+ssh://example.org/shop"),
+        ("https://example.org/shop?access_token=secret#secret", "https://example.org/shop"),
+        ("https://secret@example.org", "https://example.org"),
+        ("git@example.org:shop.git", "git@example.org:shop.git"),
+        ("/srv/git/shop.git", "/srv/git/shop.git"),
+    ],
+)
+def test_no_secret_of_an_address_is_told(tmp_path: Path, address: str, told: str) -> None:
+    """A password, or a token, in the address of a checkout stays there."""
+    git(tmp_path, "init", "-b", "main")
+    git(tmp_path, "commit", "--allow-empty", "-m", "one")
+    git(tmp_path, "remote", "add", "origin", address)
+    assert said(tmp_path)["vcs.repository.url.full"] == told
+
+
 @pytest.mark.parametrize("content", [b"ref: refs/heads/x", b"\xff\xfe", b"", b"gitdir: /nowhere"])
 def test_odd_checkouts(tmp_path: Path, content: bytes) -> None:
     """What is no checkout says nothing and breaks nothing."""

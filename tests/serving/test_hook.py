@@ -84,10 +84,18 @@ def test_on(site: Path, value: str) -> None:
     assert is_on(site, AUTOTRACE=value)
 
 
-@pytest.mark.parametrize("value", ["0", "false", "no", "off", "2", "perhaps", " "])
+@pytest.mark.parametrize("value", ["0", "false", "no", "off", " "])
 def test_off(site: Path, value: str) -> None:
-    """Anything else does not."""
+    """A false one does not."""
     assert not is_on(site, AUTOTRACE=value)
+
+
+@pytest.mark.parametrize("value", ["2", "perhaps"])
+def test_neither_on_nor_off(site: Path, value: str) -> None:
+    """What is neither does not either, and is told."""
+    done = python(site, AUTOTRACE=value)
+    assert (done.returncode, json.loads(done.stdout)[0]) == (0, False)
+    assert done.stderr == f"autotrace: tracing is off: AUTOTRACE: {value!r} is neither true nor false\n"
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="Python imports the module of the entry point itself")

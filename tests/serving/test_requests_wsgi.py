@@ -504,6 +504,12 @@ def test_how_a_body_is_read(web: ModuleType, traced: Spans, content_type: str) -
         buffer = bytearray(64)
         return bytes(buffer[: file.readinto(buffer)])
 
+    def in_a_block(file: Any) -> bytes:
+        with file as opened:
+            assert isinstance(file, io.BytesIO)
+            read: bytes = opened.read()
+            return read
+
     ways: list[Callable[[Any], bytes]] = [
         lambda file: file.read(),
         lambda file: file.read(5) + file.read(500),
@@ -517,6 +523,7 @@ def test_how_a_body_is_read(web: ModuleType, traced: Spans, content_type: str) -
         by_buffer,
         lambda file: file.getvalue() if not file.seek(0) else b"",
         lambda file: io.BufferedReader(file).read(),
+        in_a_block,
     ]
 
     found: list[bytes] = []
@@ -526,17 +533,20 @@ def test_how_a_body_is_read(web: ModuleType, traced: Spans, content_type: str) -
             file = environ["wsgi.input"]
             assert hasattr(file, "readinto") is hasattr(file, "read1") is not is_plain
             found.append(way(file))
+            if is_plain:
+                with pytest.raises(TypeError), file:
+                    pass
             return whole(environ, start_response)
 
         server = WsgiServer(content=content, CONTENT_TYPE=content_type)
         server.environ["wsgi.input"] = Plain() if is_plain else io.BytesIO(content)
         server.serve(web.Wsgi(app))
-    assert found == [content] * 19
+    assert found == [content] * 20
     asked = [span["input.value"] for span in traced.all() if span.parent_id is None]
     if content_type == "image/png":
-        assert asked == [None] * 19
+        assert asked == [None] * 20
     else:
-        assert asked.count("why?") >= 18  # `getvalue` is no way of the protocol
+        assert asked.count("why?") >= 19  # `getvalue` is no way of the protocol
 
 
 def test_a_body_of_many_megabytes(web: ModuleType, traced: Spans) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from autotrace.config import Config
+from autotrace.config import SWITCH, Config
+from autotrace.setting_values import TRUE
 
 from .findings import Finding
 
@@ -73,8 +74,17 @@ def look_at_hook() -> Hook:
         return Hook(str(file.path), "unreadable")
 
 
-def hook_findings(hook: Hook) -> Iterator[Finding]:
-    """What is odd about the hook."""
+def hook_findings(hook: Hook, variables: Mapping[str, str]) -> Iterator[Finding]:
+    """What is odd about the hook, and about a variable that waits for one."""
+    is_wanted = variables.get(SWITCH, "").strip().lower() in TRUE
+    if is_wanted and hook.state in ("absent", "foreign", "unreadable"):
+        yield Finding(
+            "note",
+            SWITCH,
+            "it is set, and by itself it switches nothing on: no hook is installed in this environment",
+            "autotrace install-hook, or autotrace run in front of the command; not needed where the program imports"
+            " autotrace.auto",
+        )
     if hook.state == "outdated":
         yield Finding("note", f"hook {hook.path}", "another release of autotrace wrote it", "autotrace install-hook")
     elif hook.state in ("foreign", "unreadable"):

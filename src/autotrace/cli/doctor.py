@@ -117,7 +117,7 @@ def examine() -> Examination:
     settings = config.load()
     home, store = look_at_home(settings.home), look_at_store(settings.home / "traces.db")
     program, hook = describe(settings), look_at_hook()
-    findings = [*surrounding_findings(settings, home, store), *hook_findings(hook)]
+    findings = [*surrounding_findings(settings, home, store), *hook_findings(hook, settings.variables)]
     plugins, of_plugins = _plugins()
     known = {finding.problem for finding in findings}
     findings += [one for one in of_plugins if not any(problem in one.problem for problem in known)]

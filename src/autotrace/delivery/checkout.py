@@ -71,4 +71,13 @@ def _origin(config: Path) -> str:
     """The address of the remote `origin`, without a password that stands in it."""
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     found = re.search(r'\[remote "origin"\][^\[]*?^\s*url\s*=\s*(\S+)', text, re.MULTILINE)
-    return re.sub(r"^(\w+://)[^/@]*@", r"\1", found[1]) if found else ""
+    return _without_secrets(found[1].strip('"')) if found else ""
+
+
+def _without_secrets(address: str) -> str:
+    """Without what stands before the host, a name and a password perhaps, and without a query."""
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        return address  # a path, or `git@host:path`, in which no password can stand
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{re.split('[?#]', path)[0]}"

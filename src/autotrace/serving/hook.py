@@ -13,12 +13,17 @@ def main() -> None:
     if not os.environ.get("AUTOTRACE"):
         return
     try:
-        from ..setting_values import TRUE
+        from ..setting_values import flag
 
-        if os.environ["AUTOTRACE"].strip().lower() in TRUE:
+        try:
+            is_on = flag(os.environ["AUTOTRACE"])
+        except ValueError as error:
+            complain(f"AUTOTRACE: {error}")
+            return
+        if is_on:
             from .. import auto  # noqa: F401 (importing it is all there is to do)
     except Exception as error:  # noqa: BLE001 (the program must run)
-        complain(error)
+        complain(f"{type(error).__name__}: {error}")
 
 
 def at_last() -> None:
@@ -51,10 +56,10 @@ def _is_starting() -> bool:
     return bool(getattr(getattr(sys.modules.get("site"), "__spec__", None), "_initializing", False))
 
 
-def complain(error: Exception) -> None:
+def complain(reason: str) -> None:
     """Says on stderr, in one line, why nothing is traced."""
     try:
-        said = " ".join(f"autotrace: tracing is off: {type(error).__name__}: {error}".split()) + "\n"
+        said = " ".join(f"autotrace: tracing is off: {reason}".split()) + "\n"
         # Not by way of `sys.stderr`: what that cannot get rid of would be the interpreter's exit status.
         os.write(sys.stderr.fileno(), said.encode("utf-8", "replace"))
     except Exception:  # noqa: BLE001, S110 (no stderr, or one that takes nothing)

@@ -11,6 +11,8 @@ from http import HTTPStatus
 from typing import Any
 from weakref import WeakMethod
 
+import wrapt
+
 from ..recording.current import current_context, enter, leave
 from ..recording.guard import guard
 from ..recording.recorder import Recorder
@@ -245,15 +247,15 @@ class _SizedBody(_Body):
         return len(self._source)
 
 
-class _Input:
-    """A request's body: the server's, whatever the application reads of it told."""
+class _Input(wrapt.ObjectProxy[Any]):
+    """A request's body: the server's, whatever the application reads of it told; in all else it passes for that."""
 
     def __init__(self, source: Any, told: WeakMethod[Callable[[bytes], None]]) -> None:
-        self._source = source
-        self._told = told
+        super().__init__(source)
+        self._self_told = told
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._source, name)
+        found = getattr(self.__wrapped__, name)
         if name == "readinto":
             return lambda buffer: self._fill(found, buffer)
         if name == "read1":
@@ -261,23 +263,30 @@ class _Input:
         return found
 
     def __iter__(self) -> Iterator[bytes]:
-        for line in self._source:
+        for line in self.__wrapped__:
             yield self._tell(line)
 
     def __next__(self) -> bytes:
-        return self._tell(next(self._source))
+        return self._tell(next(self.__wrapped__))
+
+    def __enter__(self) -> Any:
+        kind = type(self.__wrapped__)
+        if not hasattr(kind, "__enter__"):
+            raise TypeError(f"{kind.__name__!r} object does not support the context manager protocol")
+        entered = self.__wrapped__.__enter__()
+        return self if entered is self.__wrapped__ else entered
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
         """As the server's."""
-        return self._tell(self._source.read(*args, **kwargs))
+        return self._tell(self.__wrapped__.read(*args, **kwargs))
 
     def readline(self, *args: Any, **kwargs: Any) -> bytes:
         """As the server's."""
-        return self._tell(self._source.readline(*args, **kwargs))
+        return self._tell(self.__wrapped__.readline(*args, **kwargs))
 
     def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
         """As the server's."""
-        lines: list[bytes] = self._source.readlines(*args, **kwargs)
+        lines: list[bytes] = self.__wrapped__.readlines(*args, **kwargs)
         for line in lines:
             self._tell(line)
         return lines
@@ -288,7 +297,7 @@ class _Input:
         return count
 
     def _tell(self, data: bytes) -> bytes:
-        told = self._told()
+        told = self._self_told()
         if told is not None:
             with guard("serving: a request's body"):
                 told(data)
