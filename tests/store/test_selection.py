@@ -56,3 +56,9 @@ def test_selection_in_a_store_of_the_first_release(store: Store) -> None:
     """Where nothing can have been said later, spans alone tell."""
     assert Selection(user="u", session="s", errors=True).where(False)[1] == {"user": "u", "session": "s"}
     assert "updates" not in Selection(user="u", session="s").where(False)[0]
+
+
+def test_nobodys_service(store: Store) -> None:
+    """OpenTelemetry's word for a service without a name is no name: it differs by how Python was called."""
+    store.writer.write([record("a", "1")], of("production", "unknown_service:python3", "1"))
+    assert (store.only()["service"], store.only()["release"]) == (None, "1")

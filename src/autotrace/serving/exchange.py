@@ -24,7 +24,7 @@ from .reading import Answered, AnswerReader, Asked
 from .service import TRACE_HEADER, Service
 
 #: Bytes of a request's body that are read for what it asks.
-BODY_LIMIT = 1_000_000
+BODY_LIMIT = 5_000_000
 #: What a body may be that asks something.
 _READ = ("json", "x-www-form-urlencoded", "text/plain", "multipart/form-data")
 #: Parts of a path that stand for one of many: numbers, and ids in hexadecimal digits.

@@ -71,7 +71,7 @@ class Sink:
         self._json = orjson.Fragment(orjson.dumps(dict(resource), default=str))
         self._columns = (
             _text(resource.get("deployment.environment.name")),
-            _text(resource.get("service.name")),
+            _service(resource.get("service.name")),
             _text(resource.get("service.version")),
         )
 
@@ -175,6 +175,12 @@ def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return str(value)
+
+
+def _service(value: object) -> str | None:
+    """A service's name; OpenTelemetry's word for one that nobody has named differs by how Python was called."""
+    name = _text(value)
+    return None if name is None or name.startswith("unknown_service") else name
 
 
 def _count(value: object) -> int | None:

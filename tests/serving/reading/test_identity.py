@@ -11,6 +11,13 @@ from autotrace.serving.reading import Identity, Names, databricks_request_id, id
 from autotrace.setting_values import REQUEST_ID_HEADERS, SESSION_HEADERS, USER_HEADERS, headers
 
 
+def test_headers_of_other_alphabets() -> None:
+    """Servers read the bytes of a header as Latin-1: what was UTF-8 is told as it was meant."""
+    for name in ("jürgen", "ジュン"):
+        assert identity_of({"x-user-id": name.encode().decode("latin-1")}, Names()).user == name
+    assert identity_of({"x-user-id": "jürgen"}, Names()).user == "jürgen"
+
+
 def test_headers() -> None:
     """Of the headers that count the first that says something does."""
     given = {

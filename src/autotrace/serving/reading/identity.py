@@ -61,10 +61,18 @@ def _first(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
     for name in names:
         value = headers.get(name)
         if value is not None:
-            found = identifier(value)
+            found = identifier(value if value.isascii() else _meant(value))
             if found is not None:
                 return found
     return None
+
+
+def _meant(value: str) -> str:
+    """A header's text: servers read its bytes as Latin-1, clients write UTF-8."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
 
 
 def identifier(value: Any) -> str | None:

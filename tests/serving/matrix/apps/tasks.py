@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu.transport import filesystem
+from kombu.utils.json import dumps
 from openai import OpenAI
 
 import autotrace
 
+
+def put(channel: Any, queue: str, payload: Any, **_: Any) -> None:
+    """A message appears when it is whole: kombu's own is a file that a worker may read before it is written."""
+    path = Path(channel.data_folder_out, f"{time.monotonic_ns():020}_{uuid.uuid4()}.{queue}.msg")
+    path.with_suffix(".new").write_text(dumps(payload))
+    path.with_suffix(".new").rename(path)
+
+
+filesystem.Channel._put = put
 folder = Path(os.environ["CELERY_FOLDER"])
 for name in ("queue", "control", "results"):
     (folder / name).mkdir(parents=True, exist_ok=True)
