@@ -120,6 +120,19 @@ def test_comments_are_content(journalled: Read) -> None:
     assert (len(comments[0]), comments[1]) == (10_000, None)
 
 
+def test_texts_of_verdicts_are_content(journalled: Read) -> None:
+    """With content off what is no text is kept: a thumb, a mark, that there was a verdict."""
+    autotrace.autolog(capture_content="off")
+    more = {"plan": "secret", "turn": 3}
+    for value in (True, 4, "secret"):
+        autotrace.log_feedback(value, trace_id=TRACE, metadata=more)
+    autotrace.log_expectation({"price": 12, "reason": "secret"}, trace_id=TRACE)
+    bodies = [body for _, _, _, body in journalled()]
+    assert [body["value"] for body in bodies] == [True, 4, "<left out>", {"price": 12, "reason": "<left out>"}]
+    assert bodies[0]["metadata"] == {"plan": "<left out>", "turn": "3"}
+    assert "secret" not in str(bodies)
+
+
 def test_update_of_a_trace_that_is_over(journalled: Read) -> None:
     """Tags, name, session and user of a past trace are journalled."""
     autotrace.update_trace(trace_id=TRACE, session="s", user="u", tags={"ticket": "T-1"}, name="n")

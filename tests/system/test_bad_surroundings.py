@@ -87,6 +87,7 @@ def test_settings_that_cannot_be_used(program: Program, name: str, value: str, n
     status, output, errors = program.run(ASK_TWICE, **{name: value})
     assert (status, output) == (0, ANSWERED)
     assert errors.count(named) == 1
+    assert all(line.startswith("autotrace: ") for line in errors.splitlines())
     assert len(program.traces()) == 2
 
 

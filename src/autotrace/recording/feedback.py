@@ -50,18 +50,24 @@ class Feedback(NamedTuple):
     def body(self, policy: Policy) -> dict[str, Any]:
         """What the journal holds, of content what the policy keeps."""
         kept = None if self.comment is None else policy.value(self.comment[:TEXT_LIMIT])
+        text = policy.text if policy.keeps_content else _left_out
         value = self.value
         return {
             "id": self.id,
             "type": self.kind,
             "name": self.name,
-            "value": policy.text(value[:TEXT_LIMIT]) if isinstance(value, str) else scrubbed(value, policy.text),
+            "value": text(value[:TEXT_LIMIT]) if isinstance(value, str) else scrubbed(value, text),
             "comment": None if kept is None else kept[0],
             "source_type": self.source,
             "source": self.user,
             "time": time.time_ns(),
-            "metadata": {k: text_of(item) for k, item in scrubbed(dict(self.metadata or {}), policy.text).items()},
+            "metadata": {k: text_of(item) for k, item in scrubbed(dict(self.metadata or {}), text).items()},
         }
+
+
+def _left_out(_: str) -> str:
+    """In place of a text where no content is kept: that there was a verdict is no content."""
+    return "<left out>"
 
 
 def feedback_of(

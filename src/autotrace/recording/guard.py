@@ -13,6 +13,16 @@ from contextlib import contextmanager
 logger = logging.getLogger("autotrace")
 
 
+def _named(record: logging.LogRecord) -> bool:
+    """Says who speaks, where the program has not set up logging: Python then prints the bare message."""
+    if not logger.hasHandlers():
+        record.msg = f"autotrace: {record.msg}"
+    return True
+
+
+logger.addFilter(_named)
+
+
 class Failure:
     """What failed at one place.
 

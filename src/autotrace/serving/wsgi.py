@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 import wrapt
@@ -20,6 +20,11 @@ from ..recording.suppression import is_suppressed
 from .exchange import BODY_LIMIT, Exchange, Request, is_served, remote_span
 from .feedback_endpoint import FeedbackEndpoint
 from .service import Service
+
+if TYPE_CHECKING:
+    _Proxy = wrapt.ObjectProxy[Any]
+else:  # generic for type checkers alone, in most releases
+    _Proxy = wrapt.ObjectProxy
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
@@ -247,7 +252,7 @@ class _SizedBody(_Body):
         return len(self._source)
 
 
-class _Input(wrapt.ObjectProxy[Any]):
+class _Input(_Proxy):
     """A request's body: the server's, whatever the application reads of it told; in all else it passes for that."""
 
     def __init__(self, source: Any, told: WeakMethod[Callable[[bytes], None]]) -> None:
