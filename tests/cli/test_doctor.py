@@ -445,9 +445,11 @@ def test_a_store_that_cannot_be_used(autotrace: Command, home: Path, write: Fill
 
 
 @pytest.mark.usefixtures("plugins")
-def test_a_home_that_cannot_be(autotrace: Command, home: Path) -> None:
-    """A file in the place of the home is a problem."""
+@pytest.mark.parametrize("below", ["", "x", "x/y"])
+def test_a_home_that_cannot_be(autotrace: Command, home: Path, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
+    """A file in the place of the home, or of a folder that it is to be in, is a problem."""
     home.write_text("a file")
+    monkeypatch.setenv("AUTOTRACE_HOME", str(home / below))
     found = examined(autotrace, 1)
     assert found["home"]["writable"] is False
     assert any("cannot be written" in problem for problem in problems(found))

@@ -87,6 +87,22 @@ def test_mounted_applications(traced: Spans) -> None:
     assert root["url.path"] == "/api/v1/chats/7"
 
 
+def test_work_before_a_mounted_application_has_found_its_route(traced: Spans) -> None:
+    """It is named by the route all the same, or by the path; what it is mounted at stands there once."""
+
+    class Guard(BaseHTTPMiddleware):
+        async def dispatch(self, request: Request, call_next: Any) -> Response:
+            think("before")
+            response: Response = await call_next(request)
+            return response
+
+    inner = Starlette(routes=[Route("/chats/{id}", answer)], middleware=[Middleware(Guard)])
+    app = Starlette(routes=[Mount("/api", inner)])
+    assert get(app, "/api/chats/7").status_code == 200
+    assert get(app, "/api/nothing").status_code == 404
+    assert traced.outline() == "GET /api/chats/{id}\n  before\n  think\nGET /api/nothing\n  before"
+
+
 def test_behind_a_proxy(traced: Spans) -> None:
     """What the proxy has taken off the path is part of it."""
     app = Starlette(routes=[Route("/chats/{id}", answer)])

@@ -110,7 +110,8 @@ def look_at_home(path: Path) -> Home:
         free: int | None = shutil.disk_usage(there).free
     except OSError:
         free = None
-    is_writable = there == path or not os.path.lexists(path)
+    below = [part for part in (path, *path.parents) if part != there and part.is_relative_to(there)]
+    is_writable = not any(os.path.lexists(part) for part in below)  # a file where a folder is to be made
     return Home(
         str(path), there == path, is_writable and all(os.access(one, os.W_OK | os.X_OK) for one in places), free
     )

@@ -11,6 +11,8 @@ from autotrace import Application, Instrumentation, hookimpl, read
 def route(scope: Mapping[str, Any]) -> str | None:
     """The path's pattern, once Starlette has found the route, beneath what it is mounted at."""
     found = scope.get("route")
+    if read.field(found, "endpoint") is None:
+        return None  # no more is known than what it is mounted at
     # FastAPI (0.165) keeps beside a route what the prefix of an included router makes of it.
     effective = read.field(scope, "fastapi", "effective_route_context")
     if found is not None and read.field(effective, "original_route") is found:
