@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import autotrace
+from autotrace.serving.exchange import remote_span
 from autotrace.testing import Spans
 
 from .servers import CALLER, HEADER, answer, body, scope, serve, think
@@ -28,6 +29,24 @@ def test_a_caller_that_names_its_trace(web: ModuleType, traced: Spans, flags: st
     assert (f"{root.trace_id:032x}", f"{root.parent_id:016x}") == ("ab" * 16, "cd" * 8)
     assert (inner.trace_id, inner.parent_id) == (root.trace_id, root.span_id)
     assert server.headers[HEADER] == "ab" * 16
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [
+        ("acme=1, 7x@acme=two ,", "acme=1,7x@acme=two"),
+        ("x" * 5000, ""),
+        ("acme=1,Not=good", ""),
+        (",".join(f"a{number}=1" for number in range(33)), ""),
+    ],
+    ids=["good", "long", "odd", "many"],
+)
+def test_the_state_of_another_vendor(caplog: pytest.LogCaptureFixture, state: str, kept: str) -> None:
+    """What is no such thing is left out, and what a client sends is in no log."""
+    caller = remote_span(CALLER, state)
+    assert caller is not None
+    assert (f"{caller.trace_id:032x}", caller.trace_state.to_header()) == ("ab" * 16, kept)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(

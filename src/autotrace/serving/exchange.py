@@ -32,6 +32,12 @@ _ONE_OF_MANY = re.compile(
     r"(?<=/)(?:\d+|[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[0-9a-fA-F]{16,})(?=/|$)"
 )
 _propagator = TraceContextTextMapPropagator()
+#: A member of a `tracestate`, and how many there may be: https://www.w3.org/TR/trace-context/#tracestate-header.
+_MEMBER = re.compile(
+    r"(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
+_MEMBERS = 32
 
 
 class Request:
@@ -256,7 +262,13 @@ def is_disconnect(error: BaseException) -> bool:
 def remote_span(traceparent: str, tracestate: str | None = None) -> SpanContext | None:
     """The span of the caller, by W3C Trace Context; None where the header makes no sense."""
     carrier = {"traceparent": traceparent}
-    if tracestate:
+    if tracestate and _is_state(tracestate):
         carrier["tracestate"] = tracestate
     found = get_current_span(_propagator.extract(carrier, Context())).get_span_context()
     return found if found.is_valid else None
+
+
+def _is_state(tracestate: str) -> bool:
+    """Whether OpenTelemetry takes it: what it does not take it logs, as long as the client has made it."""
+    members = [member.strip(" \t") for member in tracestate.split(",", _MEMBERS)]
+    return len(members) <= _MEMBERS and all(not member or _MEMBER.fullmatch(member) for member in members)
