@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -566,3 +567,11 @@ def test_a_file_that_cannot_be_parsed_captures_nothing(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.autotrace]\ncapture_content = "off"\nthis is no TOML')
     assert load(environ={}, folder=tmp_path).capture_content == "off"
     assert load(environ={"AUTOTRACE_CAPTURE_CONTENT": "full"}, folder=tmp_path).capture_content == "full"
+
+
+@pytest.mark.parametrize("field", ["password", "user.api_key", "auth.accessToken", "client_secret"])
+def test_no_credential_is_an_id(field: str) -> None:
+    """A field that holds a credential cannot be named as somebody's id; one that merely is called alike can."""
+    with pytest.raises(ValueError, match=re.escape(f"{field!r} holds a credential")):
+        setting_values.id_paths(["user.name", field])
+    assert setting_values.id_paths("secretary, token.owner") == ("secretary", "token.owner")

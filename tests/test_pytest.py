@@ -294,6 +294,14 @@ def test_in_a_store_of_their_own(whole: tuple[Run, str]) -> None:
     assert "chat" not in printed  # the destination `console`
 
 
+def test_a_home_that_cannot_be(run: Run) -> None:
+    """What is not kept is not said to be."""
+    run.write("import autotrace\ndef test_it():\n    with autotrace.span('chat'): pass\n")
+    (run.folder / "file").write_text("")
+    printed = run.pytest("--autotrace-home", "file/traces")
+    assert "autotrace: 1 trace, and none is kept: file/traces cannot be written" in printed
+
+
 def test_workers(run: Run) -> None:
     """With pytest-xdist: the traces of all workers, counted together, in the folder that was asked for."""
     run.write(

@@ -253,8 +253,8 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "request_id_headers": setting_values.headers,
     "input_fields": setting_values.paths,
     "output_fields": setting_values.paths,
-    "session_fields": setting_values.paths,
-    "user_fields": setting_values.paths,
+    "session_fields": setting_values.id_paths,
+    "user_fields": setting_values.id_paths,
     "strict": setting_values.flag,
 }
 

@@ -123,7 +123,9 @@ class Traces:
         folder = Path.cwd()
         home = str(self._home.relative_to(folder) if self._home.is_relative_to(folder) else self._home)
         told = f"autotrace: {self._count} trace{'s' * (self._count != 1)}"
-        if self._count:
+        if self._count and not self._home.is_dir():
+            told += f", and none is kept: {home} cannot be written"
+        elif self._count:
             told += f" in {home}; to see them: AUTOTRACE_HOME={shlex.quote(home)} autotrace traces"
         if not terminalreporter.config.option.collectonly:
             terminalreporter.write_line(told)

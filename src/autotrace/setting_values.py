@@ -42,7 +42,7 @@ REQUEST_ID_HEADERS = (
     "x-ms-request-id",
     "request-id",
 )
-#: Headers that are never read: who has what they hold has the rights of another.
+#: Headers, and fields of a body, that are never read: who has what they hold has the rights of another.
 _CREDENTIALS = re.compile(r"(^|-)(authorization|cookie2?|token|secret|password|api-?key|signature|credential|jwt)(-|$)")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _PATH = re.compile(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,20}")
@@ -106,6 +106,16 @@ def headers(value: Any) -> tuple[str, ...]:
         if _CREDENTIALS.search(name):
             raise ValueError(f"{name!r} holds a credential, which is never recorded")
     return () if found == ("none",) else found
+
+
+def id_paths(value: Any) -> tuple[str, ...]:
+    """Dotted paths into JSON to what names somebody, each once."""
+    found = paths(value)
+    for name in found:
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", "-", name.rpartition(".")[2]).lower()
+        if _CREDENTIALS.search(words):
+            raise ValueError(f"{name!r} holds a credential, which is never recorded")
+    return found
 
 
 def paths(value: Any) -> tuple[str, ...]:

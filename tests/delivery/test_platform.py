@@ -223,7 +223,17 @@ def test_served_by() -> None:
     assert shell.served_by("Apache/2.4.62 (Debian) mod_wsgi/5", {}).name == "apache"
     assert shell.served_by("uvicorn", {"mlflow.genai.agent_server": None}).name == "mlflow"
     assert shell.served_by("\x1b[2J", {}).name == "server"
-    for name in ("Werkzeug/3.1.3", "werkzeug", "WSGIServer/0.2", "testclient", "starlette", "httpx", "", "  "):
+    for name in (
+        "Werkzeug/3.1.3",
+        "werkzeug",
+        "WSGIServer/0.2",
+        "testclient",
+        "starlette",
+        "httpx",
+        "__main__",
+        "",
+        "  ",
+    ):
         assert shell.served_by(name, {}) is shell
     for other in (detect({"CI": "1"}, ["x"], {}), detect(LAMBDA, ["x"], {}), detect({}, ["pytest"], {})):
         assert other.served_by("uvicorn", {}) is other

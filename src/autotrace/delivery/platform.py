@@ -30,7 +30,7 @@ _AGENT_SERVER = "mlflow.genai.agent_server"
 #: library's (and with it Django's), test clients.
 _NO_SERVERS = frozenset(
     {
-        *("", "werkzeug", "wsgiserver", "testclient", "testserver"),
+        *("", "__main__", "werkzeug", "wsgiserver", "testclient", "testserver", "starlette_testclient"),
         *("starlette", "httpx", "httpx2", "quart", "litestar", "django", "asgiref", "async_asgi_testclient"),
     }
 )
