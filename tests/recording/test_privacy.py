@@ -317,6 +317,15 @@ def test_media_in_values(policy: Policy) -> None:
     assert [call["arguments"], text["response"], result["response"]] == [{"a": TOLD}, TOLD, [{"a": TOLD}]]
 
 
+def test_media_that_were_cut_off() -> None:
+    """Of data of which a part alone came in, no figures are told: they would be those of nothing."""
+    torn = PICTURE[:100] + "…"
+    assert Policy().value(torn) == ("<image/png, cut off>", "text/plain")
+    (message,) = json.loads(Policy().messages([Message("user", (Part.media(torn, "image"),))]) or "")
+    (picture,) = message["parts"]
+    assert (picture["mime_type"], picture["size"], picture["sha256"]) == ("image/png", None, None)
+
+
 def test_parts_of_a_tool_result() -> None:
     """A tool's result may itself be parts: they are told as those of a message are."""
     result = Part.tool_result([Part.text("look"), Part.media(PICTURE, "image"), {"more": 1}], "call_1")

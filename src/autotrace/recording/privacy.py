@@ -240,6 +240,8 @@ def without_media(text: str) -> str:
     if text[:5] != "data:" or ";base64," not in text[:200]:
         return text
     told = blob(Part.media(text, "document"))
+    if told["size"] is None:
+        return f"<{told['mime_type'] or 'data'}, cut off>"
     digest = f", sha256:{told['sha256']}" if told["sha256"] else ""
     return f"<{told['mime_type'] or 'data'} of {told['size']} bytes{digest}>"
 
@@ -262,7 +264,9 @@ def blob(part: Part) -> dict[str, Any]:
     """What a span keeps of media: type, size in bytes, SHA-256 of the bytes."""
     content = part.content
     size, digest = None, None
-    if isinstance(content, str):
+    if isinstance(content, str) and content.endswith("…"):
+        content = None  # it was cut before it came here: nothing true can be said of it
+    elif isinstance(content, str):
         size = len(content) * 3 // 4 - content[-2:].count("=")
         if size <= HASH_LIMIT:
             try:
