@@ -11,6 +11,8 @@ import pytest
 from autotrace.store.prices import cost_usd, total_usd
 from autotrace.store.spans import Span, Tokens
 
+from ..conftest import Interpreter
+
 CHAT = Span(
     id=1,
     trace_id="a" * 32,
@@ -122,3 +124,43 @@ def test_loaded_only_when_needed() -> None:
     """The price list is not imported before a span has a price."""
     program = "import sys, autotrace.store.reader; assert 'genai_prices' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_no_http_client_is_imported(python: Interpreter) -> None:
+    """Nor is the network asked: where the program traced has no HTTP client it gets none, whole or half imported.
+
+    What genai-prices has for fetching is there for whoever asks for it.
+    """
+    found = python.json(
+        """
+        import json, sys
+        from autotrace.store.prices import parts_usd
+        from autotrace.store.spans import Tokens
+
+        cost = parts_usd("openai", "gpt-4o-mini", Tokens(1000, 100), 1_760_000_000_000_000_000)
+        clients = [name for name in ("httpx", "httpx2", "requests", "urllib3", "aiohttp") if name in sys.modules]
+        import genai_prices
+        try:
+            genai_prices.nothing
+        except AttributeError as error:
+            told = str(error)
+        from genai_prices import *
+        import genai_prices.update_prices as fetching
+        is_same = UpdatePrices is fetching.UpdatePrices is genai_prices.UpdatePrices
+        print(json.dumps([cost is not None, clients, told, is_same, UpdatePrices.__name__]))
+        """
+    )
+    assert found == [True, [], "module 'genai_prices' has no attribute 'nothing'", True, "UpdatePrices"]
+
+
+def test_a_program_that_has_the_price_list(python: Interpreter) -> None:
+    """It keeps the one that it has imported."""
+    found = python.json(
+        """
+        import json, genai_prices
+        before = dict(vars(genai_prices))
+        from autotrace.store.price_list import price_list
+        print(json.dumps([price_list() is genai_prices, dict(vars(genai_prices)) == before]))
+        """
+    )
+    assert found == [True, True]

@@ -298,7 +298,7 @@ def test_an_unsupported_version_is_left_alone(server: Any, tmp_path: Any) -> Non
     found, log = run("    import sys" + code, tmp_path)
     assert found == 0
     (line,) = log.splitlines()
-    assert line.startswith("openai 99.0.0 is installed; autotrace-openai")
+    assert line.startswith("autotrace: openai 99.0.0 is installed; autotrace-openai")
 
 
 def test_a_plugin_without_its_hook_point_disables_itself(server: Any, tmp_path: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from .price_list import price_list
 from .spans import Span, Tokens, moment
 
 if TYPE_CHECKING:
@@ -87,11 +88,10 @@ def _price(span: Span) -> Decimal | None:
 def _calculation(provider: str, model: str, tokens: Tokens, start_ns: int) -> PriceCalculation | None:
     if provider == "openai" and "gpt-oss" in model.lower():
         return None  # Open weights behind somebody's compatible server: OpenAI itself does not sell them.
-    from genai_prices import Usage, calc_price
-
+    prices = price_list()
     try:
-        found = calc_price(
-            Usage(
+        found: PriceCalculation = prices.calc_price(
+            prices.Usage(
                 input_tokens=tokens.input or 0,
                 output_tokens=tokens.output or 0,
                 cache_read_tokens=tokens.cache_read,
