@@ -34,7 +34,7 @@ def no_collector() -> Iterator[None]:
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Does what its path says."""
     await receive()
-    if "work" in scope["path"]:
+    if "traced" in scope["path"]:
         think()
     if "raise" in scope["path"]:
         raise LookupError
@@ -49,7 +49,7 @@ def wsgi_application(environ: Any, start_response: Any) -> Any:
     """The same by WSGI."""
     path = environ["PATH_INFO"]
     environ["wsgi.input"].read()
-    if "work" in path:
+    if "traced" in path:
         think()
     if "raise" in path:
         raise LookupError
@@ -57,7 +57,7 @@ def wsgi_application(environ: Any, start_response: Any) -> Any:
     return (piece for piece in (b"{}", b"{}")) if "stream" in path or "leave" in path else [b"{}"]
 
 
-WAYS = [f"{kind}/{way}" for kind in ("", "/work") for way in ("whole", "stream", "raise", "leave", "wait")]
+WAYS = [f"{kind}/{way}" for kind in ("", "/traced") for way in ("whole", "stream", "raise", "leave", "wait")]
 
 
 async def ask(app: Any, path: str) -> None:
@@ -82,7 +82,7 @@ def test_a_request_by_asgi(web: ModuleType, traced: Spans, no_collector: None, p
     loop.close()
     assert alive() == 0
     assert len(recorder._open) == before
-    assert len(traced.all()) == (6 if "work" in path else 0)
+    assert len(traced.all()) == (6 if "traced" in path else 0)
 
 
 @pytest.mark.parametrize("path", [path for path in WAYS if "wait" not in path])
@@ -104,7 +104,7 @@ def test_a_request_by_wsgi(web: ModuleType, traced: Spans, no_collector: None, p
         del server
     assert alive() == 0
     assert len(recorder._open) == before
-    assert len(traced.all()) == (6 if "work" in path else 0)
+    assert len(traced.all()) == (6 if "traced" in path else 0)
 
 
 def test_ten_thousand_requests(web: ModuleType, traced: Spans) -> None:
@@ -125,7 +125,7 @@ def test_ten_thousand_requests(web: ModuleType, traced: Spans) -> None:
         objects, is_open = counted()
         await many(9_500)
         for _ in range(500):
-            WsgiServer("/work/stream").serve(wsgi)
+            WsgiServer("/traced/stream").serve(wsgi)
             traced.clear()
         more, still_open = counted()
         assert alive() == 0

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-import threading
 from types import ModuleType
 from typing import Any
 
 _NAME, _FETCHING = "genai_prices", "genai_prices.update_prices"
-_lock = threading.Lock()
 _ABSENT = object()
 
 
@@ -25,9 +23,9 @@ def price_list() -> Any:
     Raises:
         ImportError: It cannot be imported.
     """
-    with _lock:
-        if _NAME not in sys.modules and _FETCHING not in sys.modules:
-            return _loaded()
+    # No lock of ours: a child that is forked while another thread imports would find it taken for good.
+    if _NAME not in sys.modules and _FETCHING not in sys.modules:
+        return _loaded()
     return importlib.import_module(_NAME)
 
 

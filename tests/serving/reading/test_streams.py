@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import sys
 import tracemalloc
 import urllib.request
 from collections.abc import Iterator
@@ -399,6 +400,18 @@ def test_lines_are_known_by_their_looks() -> None:
     pretty = json.dumps({"answer": "Yes.", "more": {"a": 1}}, indent=1).encode()
     assert answered(pretty, "application/json") == Answered("Yes.")
     assert answered(b"{a}\n{b}", "text/plain").output == "{a}\n{b}"
+
+
+def test_chunks_of_nothing() -> None:
+    """They are nothing: not kept, and no part of an answer."""
+    reader = AnswerReader(200, FRAMES)
+    before = sys.getsizeof(reader._chunks)
+    for _ in range(1000):
+        reader.feed(b"")
+    assert sys.getsizeof(reader._chunks) == before
+    reader.feed(b'["a", {"token": "Hello"}]')
+    assert reader.answered() == read([b'["a", {"token": "Hello"}]'], FRAMES)
+    assert read([b"", memoryview(b""), b""], FRAMES) == Answered()  # type: ignore[list-item]
 
 
 def test_frames() -> None:

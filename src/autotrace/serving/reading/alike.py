@@ -52,7 +52,7 @@ class Alike(NamedTuple):
         begin, finish = self.lead + self.before, self.after + self.end
         if not data.startswith(begin, at):
             return at
-        last = data.find(finish, data.rfind(begin))
+        last = data.find(finish, data.rfind(begin) + len(begin))
         if last < 0:  # it is cut off
             return None
         found = _texts(data[at + len(begin) : last].split(finish + begin))

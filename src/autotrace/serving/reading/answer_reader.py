@@ -66,7 +66,7 @@ class AnswerReader:
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes of the body, of any type that has bytes."""
-        if self._is_over:
+        if self._is_over or not chunk:
             return
         self._chunks.append(chunk if type(chunk) is bytes else bytes(chunk))
         self._size += len(chunk)
