@@ -1,8 +1,8 @@
 """The tables of `insights.db`: a row a trace, made from the store, so that questions about many need not read spans.
 
 It holds nothing that the store does not: it may be deleted at any time, and is made anew when `VERSION` changes. Texts
-that occur again and again stand in `names` once; a set (the models of a trace) is a text too: sorted, joined by `SET_MARK`,
-with a mark before the first and after the last. In all tables `trace` is the `id` of a row in `traces`.
+that occur again and again stand in `names` once; a set (the models of a trace) is a text too: sorted, joined by
+`SET_MARK`, with a mark before the first and after the last. In all tables `trace` is the `id` of a row in `traces`.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ STATEMENTS = (
     "CREATE TABLE spans (id INTEGER PRIMARY KEY, trace INTEGER NOT NULL)",
     # Spans that had not ended when they were read, by the id of their row in the store.
     "CREATE TABLE pending (id INTEGER PRIMARY KEY, status TEXT NOT NULL)",
-    # When anything of an hour (hours since 1970) was changed last, by `meta.version`: what is cached of it holds so long.
+    # At which `meta.version` anything of an hour (hours since 1970) changed last: what is cached of it holds so long.
     "CREATE TABLE hours (hour INTEGER PRIMARY KEY, version INTEGER NOT NULL)",
     f"PRAGMA user_version = {VERSION}",
 )

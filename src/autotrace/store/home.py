@@ -15,7 +15,7 @@ FILE_MODE = 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 #: The home's name where the settings give none.
 DEFAULT_NAME = ".autotrace"
-_OUR_FILES = ("journal", "traces.db*", ".gitignore")
+_OUR_FILES = ("journal", "traces.db*", "insights.*", ".gitignore")
 
 
 def make_home(home: Path) -> bool:

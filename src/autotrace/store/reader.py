@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,23 @@ class Reader(View):
         """
         with self._snapshot():
             return self._found(text, limit, ALL)
+
+    @contextmanager
+    def words(self, text: str) -> Iterator[Iterator[int]]:
+        """Row ids of spans in whose traces all these words occur, latest stored first, as of one moment.
+
+        Raises:
+            StoreError: This SQLite has no full-text search.
+        """
+        with self._snapshot():
+            yield search.matches(self._connection, text) if self._has_said else iter(())
+
+    def bounds(self) -> tuple[int, int]:
+        """The lowest and the highest row id of a span; zeros without any."""
+        sql = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM spans"
+        with self._snapshot():
+            found = next(self._rows(sql, ()), (0, 0))
+            return int(found[0]), int(found[1])
 
     def feedback(self, trace_id: str) -> list[Feedback]:
         """Feedback on a trace and its spans, earliest first."""

@@ -1,0 +1,130 @@
+"""What went wrong in a trace, in groups: alike are failures of one kind, type, place, model and normalised message."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from autotrace.store.messages import output_messages
+from autotrace.store.spans import Payload, Span
+
+#: The kinds of groups, and what each is called where it is shown.
+KINDS: Mapping[str, str] = {
+    "error": "Errors",
+    "timeout": "Timeouts",
+    "tool": "Tool failures",
+    "retry": "Retries",
+    "refusal": "Refusals",
+    "truncated": "Truncated answers",
+    "empty": "Empty answers",
+    "interrupted": "Interrupted runs",
+    "disliked": "Disliked answers",
+}
+#: Reasons to finish that mean that the provider's limit of tokens was met, and that it would not answer.
+_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "incomplete"})
+_REFUSED = frozenset({"refusal", "content_filter", "safety", "blocklist", "prohibited_content", "spii", "recitation"})
+_TIMEOUT = re.compile(r"time(d)?[ _-]?out|deadline exceeded", re.IGNORECASE)
+#: Characters of a message that count.
+_LONGEST = 200
+_CHANGING = (
+    (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]{1,500}", re.IGNORECASE), "<url>"),
+    (re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}"), "<email>"),
+    (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
+    (re.compile(r"\b0x[0-9a-f]+\b|\b(?=[a-z]*[0-9])[0-9a-f]{8,}\b", re.IGNORECASE), "<id>"),
+    (re.compile(r"\b[a-z]{1,12}[-_](?=[a-z]*[0-9])[a-z0-9]{6,}\b", re.IGNORECASE), "<id>"),
+    (re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\"|`[^`\n]{1,200}`"), "<text>"),
+    (re.compile(r"(?<![\w<])/[\w.@-]+(?:/[\w.@-]+)+"), "<path>"),
+    (re.compile(r"\d+(?:[.,:]\d+)*"), "<n>"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+class Failure(NamedTuple):
+    """What a group of failures has in common; empty where it does not matter."""
+
+    kind: str
+    type: str = ""
+    place: str = ""
+    message: str = ""
+    model: str = ""
+
+
+def failures(
+    lead: Span, spans: Sequence[Span], payloads: Mapping[int, Payload], models: Sequence[Span], is_disliked: bool
+) -> Counter[Failure]:
+    """The failures of a trace, and how often each occurred.
+
+    Args:
+        lead: The span that stands for the trace.
+        spans: All of them.
+        payloads: Of spans, by row id; of one that is not there nothing is known.
+        models: Those of the spans that are calls of models.
+        is_disliked: Whether somebody's thumb went down.
+    """
+    found: Counter[Failure] = Counter()
+    failed_parents = {span.parent_id for span in spans if span.status == "error"}
+    for span in spans:
+        # An error passes through all that called what failed: it counts where it began.
+        if span.status == "error" and span.span_id not in failed_parents:
+            found[_error(span, payloads.get(span.id, Payload()))] += 1
+    for span in models:
+        payload = payloads.get(span.id)
+        if payload is not None:
+            found.update(_answers(span, payload))
+    if lead.status == "interrupted":
+        found[Failure("interrupted", place=lead.name)] += 1
+    if is_disliked:
+        found[Failure("disliked", place=lead.name, model=models[-1].model or "" if models else "")] += 1
+    return found
+
+
+def normalised(message: str) -> str:
+    """A message without what differs from one occurrence to the next: numbers, ids, quoted texts, addresses."""
+    text = message[: 4 * _LONGEST]
+    for pattern, replacement in _CHANGING:
+        text = pattern.sub(replacement, text)
+    return text.strip()[:_LONGEST]
+
+
+def _error(span: Span, payload: Payload) -> Failure:
+    error = span.error(payload) or {}
+    type_, message = error.get("type") or "", error.get("message") or ""
+    is_tool = span.operation == "execute_tool"
+    kind = "timeout" if _TIMEOUT.search(f"{type_} {message[:_LONGEST]}") else "tool" if is_tool else "error"
+    return Failure(kind, type_, place(span), normalised(message), span.model or "")
+
+
+def place(span: Span) -> str:
+    """Where something happened: the operation for a call of a model, whose name stands apart; else the span's name."""
+    return span.operation or span.name if span.model else span.name
+
+
+def _answers(span: Span, payload: Payload) -> Iterator[Failure]:
+    """What is wrong with an answer that came."""
+    for event in payload.events:
+        if event.get("name") == "retry":
+            cause = event.get("attributes")
+            type_ = cause.get("error.type") if isinstance(cause, Mapping) else None
+            yield Failure("retry", str(type_ or ""), place(span), model=span.model or "")
+    reasons = payload.attributes.get("gen_ai.response.finish_reasons")
+    said = {str(reason).lower() for reason in reasons} if isinstance(reasons, list | tuple) else set()
+    parts = [part for message in output_messages(payload.attributes) for part in message.parts]
+    if said & _REFUSED or any(part.get("type") == "refusal" for part in parts):
+        yield Failure("refusal", place=place(span), model=span.model or "")
+    elif said & _TRUNCATED:
+        yield Failure("truncated", place=place(span), model=span.model or "")
+    elif span.status == "ok" and _is_empty(payload.attributes, parts):
+        yield Failure("empty", place=place(span), model=span.model or "")
+
+
+def _is_empty(attributes: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether an answer was recorded, and there is nothing in it. Where no content is kept, nobody knows."""
+    if "gen_ai.output.messages" not in attributes:
+        return False
+    for part in parts:
+        content = part.get("content")
+        if part.get("type") not in ("text", "reasoning") or (isinstance(content, str) and content.strip()):
+            return False
+    return True

@@ -1,0 +1,105 @@
+"""Opens `insights.db` for questions, brought up to date before."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autotrace.errors import StoreError
+
+from .follower import Follower, Progress
+from .view import Insights
+
+NAME = "insights.db"
+#: Seconds between two looks at what another process does that keeps it up.
+_PAUSE_S = 0.05
+
+
+def place(home: Path) -> Path:
+    """Where `insights.db` is: beside the store, or, where nothing can be written, in a folder of the user's."""
+    if os.access(home, os.W_OK):
+        return home / NAME
+    folder = Path(tempfile.gettempdir()) / f"autotrace-{os.geteuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or not folder.is_dir() or folder.is_symlink():
+        raise StoreError(
+            f"{folder} is not a folder of yours alone, and {home} cannot be written: set TMPDIR to one that is"
+        )
+    stat = home.stat()
+    return folder / f"{stat.st_dev}-{stat.st_ino}-{NAME}"
+
+
+@contextmanager
+def lock(path: Path, *, waits: bool = False) -> Iterator[bool]:
+    """Whether this process may keep `insights.db` up: one at a time may. Where a file system has no locks, it may.
+
+    Args:
+        path: `insights.db`.
+        waits: Whether to wait until it may.
+    """
+    file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+            yield True
+        except BlockingIOError:
+            yield False
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def opened(home: Path, told: Callable[[Progress], None] | None = None) -> Iterator[Insights]:
+    """Questions to a home's traces; what is new in the store is taken in before.
+
+    Args:
+        home: The folder with the store; it must be there.
+        told: Is called now and then while much is taken in.
+
+    Raises:
+        StoreError: The store cannot be read, or nothing can be written anywhere.
+    """
+    try:
+        path = place(home)
+        catch_up(home / "traces.db", path, told)
+        with Insights(path, home / "traces.db") as insights:
+            yield insights
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"what is worked out of the traces in {home} cannot be kept: {error}") from error
+
+
+def catch_up(store: Path, path: Path, told: Callable[[Progress], None] | None = None) -> None:
+    """Takes in all that is in the store now, or waits for the process that does."""
+    while True:
+        with lock(path) as is_ours:
+            if is_ours:
+                follower = Follower(store, path)
+                try:
+                    while follower.step():
+                        if told is not None:
+                            told(follower.progress())
+                finally:
+                    follower.close()
+                return
+        # Somebody else does; what it has taken in is seen when it has let go, or is through.
+        if path.exists() and _is_complete(store, path, told):
+            return
+        time.sleep(_PAUSE_S)
+
+
+def _is_complete(store: Path, path: Path, told: Callable[[Progress], None] | None) -> bool:
+    try:
+        with Insights(path, store) as insights:
+            progress = insights.progress()
+    except sqlite3.Error:
+        return False  # it is being made
+    if told is not None and progress.left:
+        told(progress)
+    return progress.is_complete
