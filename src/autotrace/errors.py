@@ -3,6 +3,7 @@
 AutotraceError
 ├── ConfigError        a setting that cannot be used: names the key, the value and where it was found
 ├── FeedbackError      feedback on no trace, or with a value that cannot be used
+├── FilterError        a filter, a sorting or a page of a list of traces that cannot be read
 ├── PluginError        a plugin that cannot be used: names the plugin and what to do
 └── StoreError         a store that cannot be opened
     ├── StoreTooNew    written by a newer autotrace
@@ -52,6 +53,25 @@ class FeedbackError(AutotraceError, ValueError):
         Traceback (most recent call last):
         autotrace.errors.FeedbackError: there is no current trace
     """
+
+
+class FilterError(AutotraceError, ValueError):
+    """A filter that cannot be read, or a place in a list of traces that there is not.
+
+    Example:
+        >>> raise FilterError('"duration>abc": give a time such as 500ms, 3s, 2m', 14)
+        Traceback (most recent call last):
+        autotrace.errors.FilterError: filter, at 14: "duration>abc": give a time such as 500ms, 3s, 2m
+
+    Args:
+        problem: What is wrong and what would be right.
+        position: The character of the filter at which it is, counted from 1; None: it is none of the filter's.
+    """
+
+    def __init__(self, problem: str, position: int | None = None) -> None:
+        super().__init__(problem if position is None else f"filter, at {position}: {problem}")
+        self.problem = problem
+        self.position = position
 
 
 class PluginError(AutotraceError):
