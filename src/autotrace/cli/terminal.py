@@ -1,8 +1,4 @@
-"""What leaves for a terminal or a pipe, made harmless.
-
-Everything in a trace was written by somebody else: users, models, tools, web pages. On a terminal a control
-sequence could move the cursor, set the clipboard or hide text. So whatever could act is shown as its escape.
-"""
+"""What leaves for a terminal or a pipe, made harmless: `store/visible.py` says of what and how."""
 
 from __future__ import annotations
 
@@ -15,26 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from autotrace.store.visible import UNSAFE as UNSAFE
+from autotrace.store.visible import visible as visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Control characters except newline and tab, directional and invisible formatting, separators, surrogates.
-#: Kept: the two joiners (U+200C, U+200D), without which Persian, Hindi and many emoji fall apart.
-UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-
 #: Columns of a table in a pipe, where nobody tells how wide it may be.
 PIPE_WIDTH = 160
-
-
-def visible(text: object) -> str:
-    r"""`text` with everything that could act on a terminal shown as an escape (`\x1b`, `\u202e`).
-
-    Newlines and tabs stay.
-    """
-    return UNSAFE.sub(_python_escape, str(text))
 
 
 def first_line(text: str | None, limit: int = 500) -> str:
@@ -93,11 +77,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-
-def _python_escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _json_escape(match: re.Match[str]) -> str:
