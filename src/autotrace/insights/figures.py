@@ -1,0 +1,174 @@
+"""The figures of a selection of traces: how many, how many failed, how long they took, what they used and cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .buckets import quantile_ms
+from .parts import Part
+from .view import Insights
+
+_TOKENS = "(coalesce(t.input_tokens, 0) + coalesce(t.output_tokens, 0))"
+#: What is summed up over traces, and the SQL of it.
+_SUMS = {
+    "traces": "count(*)",
+    "failed": "total(t.failed)",
+    "interrupted": "total(t.status = (SELECT id FROM names WHERE kind = 'status' AND text = 'interrupted'))",
+    "liked": "total(t.up > 0)",
+    "disliked": "total(t.down > 0)",
+    "retried": "total(t.retries > 0)",
+    "repeating": "total(t.repeats > 0)",
+    "priced": "count(t.cost_usd)",
+    "with_tokens": "count(coalesce(t.input_tokens, t.output_tokens))",
+    **{
+        name: f"total(t.{name})"
+        for name in ("spans", "errors", "model_calls", "tool_calls", "up", "down", "retries", "repeats", "input_tokens")
+    },
+    **{name: f"total(t.{name})" for name in ("output_tokens", "cache_read_tokens", "reasoning_tokens", "cost_usd")},
+    "tokens_squared": f"total({_TOKENS} * 1.0 * {_TOKENS})",
+    "cost_squared": "total(t.cost_usd * t.cost_usd)",
+}
+#: Those that are no figures of their own.
+_HIDDEN = frozenset({"cost_usd", "tokens_squared", "cost_squared", "with_tokens"})
+_COLUMNS = ", ".join(_SUMS.values())
+
+
+@dataclass(slots=True)
+class ModelFigures:
+    """Calls of one model; the cost in USD of those whose price is known, in `priced` traces of `traces`."""
+
+    traces: int = 0
+    calls: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: float = 0.0
+    priced: int = 0
+
+
+@dataclass(slots=True)
+class ToolFigures:
+    """Calls of one tool, and how many of them took how long (buckets.py)."""
+
+    calls: int = 0
+    errors: int = 0
+    duration_ns: int = 0
+    latency: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Figures:
+    """Sums, which add up over parts; by ids of names: models and tools.
+
+    Attributes:
+        sums: Traces, those that `failed` (error or interrupted), were `liked` and `disliked` (a thumb up, down), are
+            `priced` (their cost is known), `retried`, `repeating`; and sums of figures; `tokens_squared` and
+            `cost_squared` are sums of squares, for how far they are spread.
+        latency: Traces by bucket of duration.
+        ttft: Traces by bucket of the time to the first token.
+    """
+
+    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
+    latency: Counter[int] = field(default_factory=Counter)
+    ttft: Counter[int] = field(default_factory=Counter)
+    models: dict[int, ModelFigures] = field(default_factory=dict)
+    tools: dict[int, ToolFigures] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> float:
+        """One of the sums."""
+        return self.sums[name]
+
+    @property
+    def tokens(self) -> float:
+        """Input and output."""
+        return self.sums["input_tokens"] + self.sums["output_tokens"]
+
+    def share(self, name: str) -> float | None:
+        """What part of the traces is counted under this name; None without any."""
+        return self.sums[name] / self.sums["traces"] if self.sums["traces"] else None
+
+    def latency_ms(self, share: float) -> float | None:
+        """The duration that this share of the traces stays below."""
+        return quantile_ms(self.latency, share)
+
+    def ttft_ms(self, share: float) -> float | None:
+        """Likewise for the time to the first token."""
+        return quantile_ms(self.ttft, share)
+
+    def per_trace(self, name: str) -> float | None:
+        """The mean of `tokens` or `cost_usd` over the traces where it is known."""
+        count = self.sums["with_tokens" if name == "tokens" else "priced"]
+        total = self.tokens if name == "tokens" else self.sums["cost_usd"]
+        return total / count if count else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures by name; durations in milliseconds, costs in USD, shares from 0 to 1."""
+        sums = self.sums
+        counts = {name: int(sums[name]) for name in _SUMS if name not in _HIDDEN}
+        return {
+            **counts,
+            "tokens": int(self.tokens),
+            "cost_usd": sums["cost_usd"],
+            "error_rate": self.share("failed"),
+            "tokens_per_trace": self.per_trace("tokens"),
+            "cost_per_trace_usd": self.per_trace("cost_usd"),
+            **{f"latency_p{share}_ms": self.latency_ms(share / 100) for share in (50, 90, 95, 99)},
+            **{f"ttft_p{share}_ms": self.ttft_ms(share / 100) for share in (50, 90, 99)},
+        }
+
+
+def figures_of(insights: Insights, part: Part) -> Figures:
+    """The figures of one bucket of time."""
+    found = Figures()
+    ask = insights.connection.execute
+    found.sums = dict(zip(_SUMS, ask(*part.sql(_COLUMNS)).fetchone(), strict=True))
+    if not found.sums["traces"]:
+        return found
+    for name in ("latency", "ttft"):
+        rows = ask(*part.sql(f"t.{name}, count(*)", group=f"t.{name}"))
+        getattr(found, name).update({bucket: count for bucket, count in rows if bucket is not None})
+    sums = "sum(u.calls), sum(u.errors), sum(u.input_tokens), sum(u.output_tokens), sum(u.cache_read_tokens)"
+    columns = f"u.model, count(*), {sums}, sum(u.reasoning_tokens), total(u.cost_usd), count(u.cost_usd)"
+    for model, *values in ask(*part.sql(columns, "usage AS u", "u.model")):
+        found.models[model] = ModelFigures(*values)
+    columns = "c.tool, c.latency, sum(c.calls), sum(c.errors), sum(c.duration_ns)"
+    for tool, latency, calls, errors, duration in ask(*part.sql(columns, "tool_calls AS c", "c.tool, c.latency")):
+        figures = found.tools.setdefault(tool, ToolFigures())
+        figures.calls += calls
+        figures.errors += errors
+        figures.duration_ns += duration
+        figures.latency[latency] += calls
+    return found
+
+
+def total(parts: Iterable[Figures]) -> Figures:
+    """The figures of several parts together."""
+    found = Figures()
+    for part in parts:
+        for name, value in part.sums.items():
+            found.sums[name] += value
+        _add(found.latency, part.latency)
+        _add(found.ttft, part.ttft)
+        for model, figures in part.models.items():
+            _add_fields(found.models.setdefault(model, ModelFigures()), figures)
+        for tool, calls in part.tools.items():
+            one = found.tools.setdefault(tool, ToolFigures())
+            one.calls, one.errors = one.calls + calls.calls, one.errors + calls.errors
+            one.duration_ns += calls.duration_ns
+            _add(one.latency, calls.latency)
+    return found
+
+
+def _add(counts: Counter[int], more: Counter[int]) -> None:
+    for bucket, count in more.items():
+        counts[bucket] = counts.get(bucket, 0) + count
+
+
+def _add_fields(figures: ModelFigures, more: ModelFigures) -> None:
+    for name in figures.__slots__:
+        setattr(figures, name, getattr(figures, name) + getattr(more, name))

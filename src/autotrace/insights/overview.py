@@ -1,0 +1,140 @@
+"""How an agent is doing: the figures of a selection, their course, and how they have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from . import ranges
+from .buckets import quantile_ms
+from .figures import Figures, figures_of, total
+from .parts import Memory, Where, parts
+from .scope import Scope
+from .view import Insights
+
+#: Models, tools and comments that are shown.
+_MOST, _COMMENTS = 12, 8
+
+
+def figures(insights: Insights, memory: Memory, scope: Scope) -> Figures:
+    """The figures of a selection.
+
+    Raises:
+        FilterError: Its filter cannot be read.
+    """
+    where = Where.of(insights, scope)
+    return total(part for _, part in parts(insights, memory, scope.start_ns, scope.end_ns, where, figures_of))
+
+
+def overview(insights: Insights, memory: Memory, scope: Scope) -> dict[str, Any]:
+    """What the overview shows: figures `now` and `before`, in the period before; their `course`; by model and tool; comments.
+
+    Raises:
+        FilterError: The scope's filter cannot be read.
+    """
+    where = Where.of(insights, scope)
+    found = parts(insights, memory, scope.start_ns, scope.end_ns, where, figures_of)
+    whole = total(part for _, part in found)
+    earlier = scope.before()
+    before = total(part for _, part in parts(insights, memory, earlier.start_ns, earlier.end_ns, where, figures_of))
+    return {
+        "now": whole.as_json(),
+        "before": before.as_json(),
+        "course": course(found, scope),
+        "models": _models(insights, whole, before),
+        "tools": _tools(insights, whole),
+        "comments": comments(insights, scope, where),
+    }
+
+
+def course(found: Sequence[tuple[int, Figures]], scope: Scope) -> list[dict[str, Any]]:
+    """The figures of every bucket of a range, also of those that nothing is in."""
+    known = dict(found)
+    told = []
+    for start, end in ranges.buckets(scope.start_ns, scope.end_ns):
+        part = known.get(start) or Figures()
+        told.append(
+            {
+                "start": ranges.iso(start),
+                "end": ranges.iso(end),
+                **{name: int(part[name]) for name in ("traces", "failed", "liked", "disliked")},
+                "tokens": int(part.tokens),
+                "cost_usd": part["cost_usd"],
+                **{f"latency_p{share}_ms": part.latency_ms(share / 100) for share in (50, 90, 99)},
+                "ttft_p50_ms": part.ttft_ms(0.5),
+            }
+        )
+    return told
+
+
+def _models(insights: Insights, now: Figures, before: Figures) -> list[dict[str, Any]]:
+    texts = insights.texts(list(now.models))
+    told = []
+    for model, one in sorted(now.models.items(), key=lambda item: (-item[1].cost_usd, -item[1].calls)):
+        earlier = before.models.get(model)
+        told.append(
+            {
+                "model": texts.get(model, "?"),
+                **{name: getattr(one, name) for name in one.__slots__ if name not in ("priced", "cost_usd")},
+                # Of traces whose cost is not known, nothing is in the sum.
+                "cost_usd": one.cost_usd if one.priced else None,
+                "unpriced_traces": one.traces - one.priced,
+                "error_rate": one.errors / one.calls if one.calls else None,
+                "cost_before_usd": None if earlier is None else earlier.cost_usd,
+            }
+        )
+    return told
+
+
+def _tools(insights: Insights, now: Figures) -> list[dict[str, Any]]:
+    texts = insights.texts(list(now.tools))
+    return [
+        {
+            "tool": texts.get(tool, "?"),
+            "calls": one.calls,
+            "errors": one.errors,
+            "success_rate": 1 - one.errors / one.calls if one.calls else None,
+            **{f"latency_p{share}_ms": quantile_ms(one.latency, share / 100) for share in (50, 90)},
+        }
+        for tool, one in sorted(now.tools.items(), key=lambda item: -item[1].calls)
+    ]
+
+
+def comments(insights: Insights, scope: Scope, where: Where) -> list[dict[str, Any]]:
+    """The latest comments on traces of a selection."""
+    sql = f"""
+        SELECT t.trace_id, f.time_ns, f.value, f.comment, f.source, x.request FROM feedback AS f
+        CROSS JOIN traces AS t ON t.id = f.trace LEFT JOIN texts AS x ON x.trace = t.id
+        WHERE f.comment <> '' AND t.id >= ? AND t.id < ? AND {where.sql} ORDER BY f.time_ns DESC LIMIT {_COMMENTS}
+    """  # noqa: S608
+    rows = insights.rows(sql, (scope.start_ns, scope.end_ns, *where.values))
+    return [
+        {
+            "trace_id": trace_id,
+            "time": ranges.iso(at),
+            "value": _value(value),
+            "comment": comment,
+            "user": source,
+            "request": request,
+        }
+        for trace_id, at, value, comment, source, request in rows
+    ]
+
+
+def _value(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return text
+
+
+def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float | None]:
+    """How figures have changed, as a share of what they were; None where that is not known or was nothing."""
+    found: dict[str, float | None] = {}
+    for name, value in now.items():
+        earlier = before.get(name)
+        is_known = isinstance(value, int | float) and isinstance(earlier, int | float) and earlier
+        found[name] = (value - earlier) / earlier if is_known else None
+    return found

@@ -1,0 +1,130 @@
+"""Sums over traces, bucket by bucket of time, remembered until something in a bucket changes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from . import ranges
+from .conditions import condition
+from .scope import Scope
+from .view import Insights
+
+T = TypeVar("T")
+
+_MOST = 6000
+#: How the condition of a scope begins, where it has more to say than its range.
+_WITHIN = "(t.id >= ? AND t.id < ?)"
+
+
+class Where(NamedTuple):
+    """A condition of SQL on rows of `traces AS t`, without the range of time, and its parameters."""
+
+    sql: str = "1"
+    values: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, insights: Insights, scope: Scope) -> Where:
+        """The condition of a scope.
+
+        Raises:
+            FilterError: Its filter cannot be read.
+        """
+        found = condition(insights.connection, scope, insights.search, insights.notes)
+        rest = found.sql.removeprefix(_WITHIN)
+        return cls() if rest == found.sql else cls(rest.removeprefix(" AND "), tuple(found.params[2:]))
+
+    @property
+    def is_all(self) -> bool:
+        """Whether it is true of every trace."""
+        return self.sql == "1"
+
+
+class Part(NamedTuple):
+    """A bucket of time, by the names that its sums are asked with."""
+
+    start_ns: int
+    end_ns: int
+    where: Where
+
+    def sql(self, columns: str, beside: str = "", group: str = "") -> tuple[str, tuple[Any, ...]]:
+        """A query on the bucket's traces `t`, and its parameters.
+
+        Args:
+            columns: What is selected.
+            beside: A table whose rows belong to traces by `trace`, with an alias: `usage AS u`.
+            group: What it is grouped by.
+        """
+        alias = beside.rpartition(" ")[2]
+        if not beside:
+            tables, key = "traces AS t", "t.id"
+        elif self.where.is_all and "t." not in columns:
+            tables, key = beside, f"{alias}.trace"
+        else:
+            tables, key = f"traces AS t CROSS JOIN {beside} ON {alias}.trace = t.id", "t.id"
+        grouped = f" GROUP BY {group}" if group else ""
+        sql = f"SELECT {columns} FROM {tables} WHERE {key} >= ? AND {key} < ? AND {self.where.sql}{grouped}"  # noqa: S608
+        return sql, (self.start_ns, self.end_ns, *self.where.values)
+
+
+class Memory:
+    """What was summed up before, by question, condition and bucket; shared by threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[Any, ...], tuple[int, Any]] = OrderedDict()
+
+    def get(self, key: tuple[Any, ...], version: int) -> Any:
+        """What is known as of this version; None if nothing is."""
+        with self._lock:
+            found = self._known.get(key)
+            if found is None or found[0] != version:
+                return None
+            self._known.move_to_end(key)
+            return found[1]
+
+    def put(self, key: tuple[Any, ...], version: int, value: Any) -> None:
+        """Remembers it in place of older versions."""
+        with self._lock:
+            self._known[key] = (version, value)
+            self._known.move_to_end(key)
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
+
+
+def parts(
+    insights: Insights, memory: Memory, start_ns: int, end_ns: int, where: Where, ask: Callable[[Insights, Part], T]
+) -> list[tuple[int, T]]:
+    """What `ask` answers for each bucket that anything is in, with its beginning. The answers must not be changed.
+
+    Args:
+        insights: Who is asked.
+        memory: What was answered before.
+        start_ns: Where the range begins, in ns since 1970.
+        end_ns: Where it ends.
+        where: Which traces.
+        ask: Sums up one bucket; it is told apart from others by its name.
+    """
+    name = f"{ask.__module__}.{ask.__qualname__}"
+    versions = _versions(insights, start_ns, end_ns)
+    identity = insights.meta("identity")
+    found = []
+    for start, end in ranges.buckets(start_ns, end_ns):
+        hours = range(start // ranges.HOUR_NS, (end - 1) // ranges.HOUR_NS + 1)
+        version = max((versions[hour] for hour in hours if hour in versions), default=0)
+        if version == 0:
+            continue  # there has been nothing
+        key = (identity, name, where, start, end)
+        answer = memory.get(key, version)
+        if answer is None:
+            answer = ask(insights, Part(start, end, where))
+            memory.put(key, version, answer)
+        found.append((start, answer))
+    return found
+
+
+def _versions(insights: Insights, start_ns: int, end_ns: int) -> dict[int, int]:
+    sql = "SELECT hour, version FROM hours WHERE hour BETWEEN ? AND ?"
+    return dict(insights.rows(sql, (start_ns // ranges.HOUR_NS, end_ns // ranges.HOUR_NS)))
