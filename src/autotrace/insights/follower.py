@@ -55,13 +55,12 @@ class Follower:
 
     def __init__(self, store: Path, path: Path) -> None:
         self._store = store
-        self._groups = _groups()
+        likeness = _likeness()
         self._source = Source(store)
         self._file = _inode(store)
-        self.database = Database(path, f"{schema.VERSION} {self._file} {'' if self._groups is None else 'likeness'}")
-        if self._groups is not None:
-            for leader in self.database.connection.execute("SELECT id, leader FROM questions"):
-                self._groups.add(*leader)
+        self.database = Database(path, f"{schema.VERSION} {self._file} {'likeness' if likeness else ''}")
+        leaders = self.database.connection.execute("SELECT id, leader FROM questions").fetchall()
+        self._groups = likeness.Groups(leaders) if likeness else None
         self._seen: int | None = None
         self._swept = time.monotonic()
         # Long traces by when they may be read again; after a restart at once.
@@ -221,13 +220,13 @@ class Follower:
             self.database.set_meta(key, value)
 
 
-def _groups() -> Any:
-    """The groups of questions, where the library that finds them is installed."""
+def _likeness() -> Any:
+    """What finds groups of questions, where the library that it needs is installed."""
     try:
-        from .likeness import Groups
+        from . import likeness
     except ImportError:
         return None
-    return Groups()
+    return likeness
 
 
 def _inode(path: Path) -> str:

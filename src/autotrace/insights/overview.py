@@ -29,7 +29,7 @@ def figures(insights: Insights, memory: Memory, scope: Scope) -> Figures:
 
 
 def overview(insights: Insights, memory: Memory, scope: Scope) -> dict[str, Any]:
-    """What the overview shows: figures `now` and `before`, in the period before; their `course`; by model and tool; comments.
+    """What the overview shows: the figures of now and of the period before, their course, models, tools, comments.
 
     Raises:
         FilterError: The scope's filter cannot be read.
