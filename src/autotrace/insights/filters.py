@@ -12,7 +12,7 @@ from autotrace.errors import FilterError
 from .terms import Token, short, tokens
 from .tree import ALL, And, Node, Not, Or, Term, render
 
-__all__ = ["ALL", "And", "Node", "Not", "Or", "Term", "parse", "render"]
+__all__ = ["ALL", "And", "Node", "Not", "Or", "Term", "clean", "parse", "render"]
 
 LONGEST, DEEPEST = 2000, 50
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -26,8 +26,13 @@ def parse(text: str) -> Node:
     """
     if len(text) > LONGEST:
         raise FilterError(f"a filter has at most {LONGEST:,} characters, this one has {len(text):,}", LONGEST + 1)
-    found = tokens(_SURROGATE.sub("\ufffd", text))
+    found = tokens(clean(text))
     return _Parser(found).whole() if found[0].text else ALL
+
+
+def clean(text: str) -> str:
+    """A text that the store could hold: what is no character is replaced."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 class _Parser:
