@@ -9,17 +9,15 @@ whether its part is true.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 
 from autotrace.errors import StoreError
-from autotrace.store import search as words
 
 from . import fields
 from .filters import And, Node, Not, Term, clean, parse
-from .lookups import Condition, matching, member_matching
+from .lookups import ALWAYS, NEVER, Condition, joined, matching, member_matching, one_of
 from .scope import FACETS, Scope
 
 #: Ids of the spans in whose traces all words of a text occur, latest stored first, at most so many.
@@ -27,8 +25,8 @@ Search = Callable[[str, int], Iterator[int]]
 
 #: Documents that a search for text looks at.
 MOST_FOUND = 50_000
-#: Ids that are written into the condition; more of them are a parameter.
-_FEW = 200
+#: Traces of a tag or a failure that are many.
+_MANY = 2000
 #: Characters of a name that insights.db keeps (facts.py).
 _LONGEST_NAME = 300
 _END_OF_TIME = 2**63 - 1
@@ -55,18 +53,15 @@ _VERDICTS = {
 }
 
 
-NEVER, ALWAYS = Condition("0"), Condition("1")
-
-
 def condition(
-    connection: sqlite3.Connection, scope: Scope, search: Search | None = None, notes: list[str] | None = None
+    connection: sqlite3.Connection, scope: Scope, search: Search, notes: list[str] | None = None
 ) -> Condition:
-    """What holds of the traces of a scope, for `... FROM traces t WHERE {sql}`.
+    """What holds of the traces of a scope, for `... FROM traces t WHERE {sql}` on this connection.
 
     Args:
-        connection: To insights.db; for a search without `search`, the store is attached to it as `store`.
+        connection: To insights.db. Of many ids a temporary table is made.
         scope: Which traces.
-        search: Finds words; None: the store's index does.
+        search: Finds words.
         notes: Is added to where what was found is not all there is.
 
     Raises:
@@ -76,61 +71,25 @@ def condition(
     parts: list[Node] = [Term(name, "=", clean(value)) for name, value in facets if value is not None]
     parts.append(parse(scope.filter))
     start, end = _bounded(scope.start_ns), _bounded(scope.end_ns)
-    translation = _Translation(connection, start, end, search or store_search(connection, notes), notes)
-    found = translation.of(And(tuple(parts)))
+    found = _Translation(connection, (start, end), search, notes).of(And(tuple(parts)))
     within = Condition("t.id >= ? AND t.id < ?", (start, end))
-    return within if found == ALWAYS else _joined(" AND ", [within, found])
-
-
-def store_search(connection: sqlite3.Connection, notes: list[str] | None = None) -> Search:
-    """Finds words by the index of the store that is attached; where there is none, nothing, with a note."""
-
-    def search(text: str, limit: int) -> Iterator[int]:
-        try:
-            yield from islice(words.matches(connection, text), limit)
-            left = words.unfilled(connection)
-        except (sqlite3.Error, StoreError) as error:
-            _note(notes, f"words cannot be searched for: {error}")
-        else:
-            if left:
-                _note(notes, f"{left:,} spans cannot be found by their words yet: run autotrace prune")
-
-    return search
+    return within if found == ALWAYS else joined(" AND ", [within, found])
 
 
 def _bounded(time_ns: int) -> int:
     return min(max(time_ns, -(2**63)), _END_OF_TIME)
 
 
-def _note(notes: list[str] | None, text: str) -> None:
-    if notes is not None and text not in notes:
-        notes.append(text)
-
-
-def _joined(operator: str, parts: Sequence[Condition]) -> Condition:
-    params = tuple(param for part in parts for param in part.params)
-    return Condition(operator.join(f"({part.sql})" for part in parts), params)
-
-
-def _one_of(column: str, ids: Iterable[int]) -> Condition:
-    """Whether a column is one of these."""
-    found = sorted(set(ids))
-    if len(found) <= _FEW:
-        numbers = ", ".join(map(str, found))
-        return Condition(f"{column} = {numbers}" if len(found) == 1 else f"{column} IN ({numbers})") if found else NEVER
-    return Condition(f"{column} IN (SELECT value FROM json_each(?))", (orjson.dumps(found).decode(),))
-
-
 class _Translation:
     """Of one tree."""
 
     def __init__(
-        self, connection: sqlite3.Connection, start: int, end: int, search: Search, notes: list[str] | None
+        self, connection: sqlite3.Connection, within: tuple[int, int], search: Search, notes: list[str] | None
     ) -> None:
         self._connection = connection
-        self._range = (start, end)
+        self._range = within
         self._search = search
-        self._notes = notes
+        self._notes = [] if notes is None else notes
 
     def of(self, node: Node) -> Condition:
         """The condition of a node; NULL stands for false in it."""
@@ -141,7 +100,7 @@ class _Translation:
             return Condition(f"({part.sql}) IS NOT TRUE", part.params)
         if isinstance(node, And):
             return self._all_of(node.parts)
-        return _joined(" OR ", [self.of(part) for part in node.parts])
+        return joined(" OR ", [self.of(part) for part in node.parts])
 
     def _all_of(self, parts: Sequence[Node]) -> Condition:
         # Words are looked for together: those that stand in few traces make the search for the others short.
@@ -152,20 +111,24 @@ class _Translation:
         found = [part for part in found if part != ALWAYS]
         if NEVER in found:
             return NEVER
-        return (found[0] if len(found) == 1 else _joined(" AND ", found)) if found else ALWAYS
+        return (found[0] if len(found) == 1 else joined(" AND ", found)) if found else ALWAYS
 
     def _searched(self, terms: Sequence[Term]) -> Condition:
         """The traces in which all the words of some terms occur."""
         text = " ".join(term.value.replace("*", " ").rstrip() + "*" * term.after for term in terms)
-        spans = list(self._search(text, MOST_FOUND))
-        if len(spans) >= MOST_FOUND:
-            _note(self._notes, f'of what speaks of "{text}", only the newest {MOST_FOUND:,} pieces were looked at')
-        if not spans:
+        try:
+            spans = list(self._search(text, MOST_FOUND))
+        except StoreError as error:
+            self._note(f"words cannot be searched for: {error}")
             return NEVER
-        traces = (
-            "SELECT DISTINCT trace FROM spans WHERE id IN (SELECT value FROM json_each(?)) AND trace >= ? AND trace < ?"
-        )
-        return _one_of("t.id", self._ids(traces, orjson.dumps(spans).decode(), *self._range))
+        if len(spans) >= MOST_FOUND:
+            self._note(f'of what speaks of "{text}", only the newest {MOST_FOUND:,} pieces were looked at')
+        traces = "SELECT trace FROM spans WHERE id IN (SELECT value FROM json_each(?)) AND trace >= ? AND trace < ?"
+        return self._one_of("t.id", self._ids(traces, orjson.dumps(spans).decode(), *self._range))
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.append(text)
 
     def _term(self, term: Term) -> Condition:
         if term.operator == "!=":
@@ -199,14 +162,14 @@ class _Translation:
             return Condition(f"t.{term.field} IS NOT NULL")
         match = matching("text", _cut(term), _is_part(term))
         sql = f"SELECT id FROM names WHERE kind = ? AND {match.sql}"
-        return _one_of(f"t.{term.field}", self._ids(sql, term.field, *match.params))
+        return self._one_of(f"t.{term.field}", self._ids(sql, term.field, *match.params))
 
     def _set(self, column: str, term: Term, is_part: bool = False) -> Condition:
         if term.is_any:
             return Condition(f"t.{column} IS NOT NULL")
         match = member_matching("text", _cut(term), is_part)
         sql = f"SELECT id FROM names WHERE kind = ? AND {match.sql}"
-        return _one_of(f"t.{column}", self._ids(sql, column, *match.params))
+        return self._one_of(f"t.{column}", self._ids(sql, column, *match.params))
 
     def _error(self, term: Term) -> Condition:
         if term.is_any:
@@ -216,7 +179,7 @@ class _Translation:
             return types
         match = matching("x.error", term, is_part=True)
         told = f"t.errors > 0 AND EXISTS (SELECT 1 FROM texts x WHERE x.trace = t.id AND {match.sql})"
-        return _joined(" OR ", [types, Condition(told, match.params)])
+        return joined(" OR ", [types, Condition(told, match.params)])
 
     def _feedback(self, term: Term) -> Condition:
         return Condition(_VERDICTS["any" if term.is_any else term.value.lower()])
@@ -228,32 +191,35 @@ class _Translation:
         if not (term.before or term.after or "=" in term.value):  # the key alone: from "key=" to before "key>"
             match = Condition("text >= ? AND text < ?", (f"{term.value}=", f"{term.value}>"))
         ids = self._ids(f"SELECT id FROM names WHERE kind = ? AND {match.sql}", "tag", *match.params)
-        return self._linked("tags", _one_of("tag", ids))
+        return self._linked("tags", "tag", ids)
 
     def _failure(self, term: Term) -> Condition:
         if term.is_any:
             return Condition("EXISTS (SELECT 1 FROM failures f WHERE f.trace = t.id)")
         if term.value.isascii() and term.value.isdigit() and not (term.before or term.after):
-            return self._linked("failures", _one_of("failure", [min(int(term.value), _END_OF_TIME)]))
+            return self._linked("failures", "failure", [min(int(term.value), _END_OF_TIME)])
         match = matching("kind", term, is_part=False)
-        return self._linked(
-            "failures", _one_of("failure", self._ids(f"SELECT id FROM failure_groups WHERE {match.sql}", *match.params))
-        )
+        ids = self._ids(f"SELECT id FROM failure_groups WHERE {match.sql}", *match.params)
+        return self._linked("failures", "failure", ids)
 
-    def _linked(self, table: str, part: Condition) -> Condition:
+    def _linked(self, table: str, column: str, ids: list[int]) -> Condition:
         """The traces to which a table with a row for each of several things of theirs links one of these."""
+        part = self._one_of(f"l.{column}", ids)
         if part == NEVER:
             return NEVER
-        sql = f"t.id IN (SELECT trace FROM {table} WHERE {part.sql} AND trace >= ? AND trace < ?)"
-        return Condition(sql, (*part.params, *self._range))
+        traces = f"SELECT l.trace FROM {table} l WHERE {part.sql} AND l.trace >= ? AND l.trace < ? LIMIT {_MANY}"
+        found = self._ids(traces, *part.params, *self._range)
+        if len(found) < _MANY:  # quicker than a look at each trace
+            return self._one_of("t.id", found)
+        return Condition(f"EXISTS (SELECT 1 FROM {table} l WHERE l.trace = t.id AND {part.sql})", part.params)
 
     def _question(self, term: Term) -> Condition:
         if term.is_any:
             return Condition("t.question IS NOT NULL")
         if term.value.isascii() and term.value.isdigit() and not (term.before or term.after):
-            return _one_of("t.question", [min(int(term.value), _END_OF_TIME)])
+            return self._one_of("t.question", [min(int(term.value), _END_OF_TIME)])
         match = matching("leader", term, _is_part(term))
-        return _one_of("t.question", self._ids(f"SELECT id FROM questions WHERE {match.sql}", *match.params))
+        return self._one_of("t.question", self._ids(f"SELECT id FROM questions WHERE {match.sql}", *match.params))
 
     def _id(self, term: Term) -> Condition:
         if term.is_any:
@@ -262,6 +228,9 @@ class _Translation:
         if term.after and not term.before and value.isascii():
             return Condition("t.trace_id >= ? AND t.trace_id < ?", (value, value + "\x7f"))
         return matching("t.trace_id", Term(term.field, term.operator, value, term.before, term.after), is_part=False)
+
+    def _one_of(self, column: str, ids: list[int]) -> Condition:
+        return one_of(self._connection, column, ids)
 
     def _ids(self, sql: str, *params: int | float | str) -> list[int]:
         return [row[0] for row in self._connection.execute(sql, params)]

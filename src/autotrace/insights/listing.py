@@ -163,7 +163,8 @@ def listing(
     sort: str = "-start",
     after: str | None = None,
     limit: int = 50,
-    search: Search | None = None,
+    *,
+    search: Search,
     notes: list[str] | None = None,
 ) -> Page:
     """A page of the list of traces.
@@ -174,7 +175,7 @@ def listing(
         sort: One of `SORTS`; with `-` before it the largest or latest first.
         after: `next` or `previous` of another page of the same list; None: the first page.
         limit: At most so many rows, and `MOST_ROWS`.
-        search: As in `condition`. `notes` too.
+        search: As in `condition`; `notes` too.
 
     Raises:
         FilterError: The filter, `sort` or `after` cannot be read.

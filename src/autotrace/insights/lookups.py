@@ -1,11 +1,16 @@
-"""Conditions of SQL on texts: equal to a value, or with it at the beginning, at the end, anywhere (capitals or not).
+"""Conditions of SQL: on texts equal to a value, or with it at the beginning, the end, anywhere; on ids of many.
 
 No LIKE and no GLOB: a value is never read as a pattern.
 """
 
 from __future__ import annotations
 
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+import orjson
 
 from .schema import SET_MARK
 from .tree import Term
@@ -16,6 +21,45 @@ class Condition(NamedTuple):
 
     sql: str
     params: tuple[int | float | str, ...] = ()
+
+
+NEVER, ALWAYS = Condition("0"), Condition("1")
+
+#: Ids that are written into a condition; of more of them a temporary table is made.
+_FEW = 200
+#: Such tables that a connection keeps.
+_MOST_TABLES = 64
+
+
+def joined(operator: str, parts: Sequence[Condition]) -> Condition:
+    """Conditions with an operator between them, each in parentheses."""
+    params = tuple(param for part in parts for param in part.params)
+    return Condition(operator.join(f"({part.sql})" for part in parts), params)
+
+
+def one_of(connection: sqlite3.Connection, column: str, ids: Iterable[int]) -> Condition:
+    """Whether a column is one of these, on this connection."""
+    found = sorted(set(ids))
+    if not found:
+        return NEVER
+    if len(found) == 1:
+        return Condition(f"{column} = {found[0]}")
+    if len(found) <= _FEW:
+        return Condition(f"{column} IN ({', '.join(map(str, found))})")
+    return Condition(f"{column} IN (SELECT id FROM {_table(connection, found)})")  # noqa: S608
+
+
+def _table(connection: sqlite3.Connection, ids: list[int]) -> str:
+    """The temporary table that holds these ids: called by what it holds, so that a condition is alike each time."""
+    name = f"ids_{hashlib.sha256(repr(ids).encode()).hexdigest()[:24]}"
+    known = [row[0] for row in connection.execute("SELECT name FROM temp.sqlite_master WHERE name GLOB 'ids_*'")]
+    if name not in known:
+        for old in known[: len(known) + 1 - _MOST_TABLES]:
+            connection.execute(f"DROP TABLE temp.{old}")
+        connection.execute(f"CREATE TEMP TABLE {name} (id INTEGER PRIMARY KEY)")
+        values = orjson.dumps(ids).decode()
+        connection.execute(f"INSERT INTO temp.{name} SELECT value FROM json_each(?)", (values,))  # noqa: S608
+    return f"temp.{name}"
 
 
 def lowered(text: str) -> str:
