@@ -114,9 +114,8 @@ class Schedule:
 
 def big(seed: int, start_ns: int, spans: int) -> Iterator[list[Record]]:
     """One trace of so many spans, in pieces: an agent that goes through a long list, with sub-agents."""
-    chance = random.Random(f"big {seed}")
     words = Words(seed)
-    trace = f"{chance.getrandbits(128):032x}"
+    trace = big_trace_id(seed)
     ids = [f"{number + 1:016x}" for number in range(spans)]
     step, records = 40 * MS, []
     for number in range(spans):
@@ -177,6 +176,11 @@ def big(seed: int, start_ns: int, spans: int) -> Iterator[list[Record]]:
             yield records
             records = []
     yield records
+
+
+def big_trace_id(seed: int) -> str:
+    """The id of that trace."""
+    return f"{random.Random(f'big {seed}').getrandbits(128):032x}"
 
 
 def windows(options: argparse.Namespace) -> Iterator[list[tuple[tuple[str, str, str], list[Record]]]]:
