@@ -15,6 +15,7 @@ from autotrace._version import __version__
 #: Commands by name, in the order of the help text: module and variable.
 COMMANDS = {
     "run": ("autotrace.cli.run", "run"),
+    "ui": ("autotrace.cli.ui", "ui"),
     "traces": ("autotrace.cli.traces", "traces"),
     "feedback": ("autotrace.cli.feedback", "feedback"),
     "prune": ("autotrace.cli.prune", "prune"),

@@ -69,10 +69,11 @@ def opened(home: Path, told: Callable[[Progress], None] | None = None) -> Iterat
     try:
         path = place(home)
         catch_up(home / "traces.db", path, told)
-        with Insights(path, home / "traces.db") as insights:
-            yield insights
+        insights = Insights(path, home / "traces.db")
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"what is worked out of the traces in {home} cannot be kept: {error}") from error
+    with insights:
+        yield insights
 
 
 def catch_up(store: Path, path: Path, told: Callable[[Progress], None] | None = None) -> None:

@@ -75,6 +75,13 @@ def render(node: Node) -> str:
     return " OR ".join(_render_part(part, Or) for part in node.parts)
 
 
+def quoted(value: str) -> str:
+    """A value as it stands after `field:`, taken by its letters: in quotes where it would be read otherwise."""
+    if _BARE.fullmatch(value):
+        return value
+    return '"{}"'.format(value.replace("\\", "\\\\").replace('"', '\\"'))
+
+
 def _render_part(node: Node, *enclosed: type) -> str:
     return f"({render(node)})" if isinstance(node, enclosed) else render(node)
 

@@ -1,0 +1,147 @@
+"""`autotrace ui`: the page."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from autotrace.errors import FeedbackError
+
+from .store import settings
+from .terminal import Failure
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from autotrace.config import Config
+
+_MISSING = '"autotrace ui" needs {}: pip install "autotrace-ai[ui]"'
+#: Connections that wait to be taken.
+_BACKLOG = 128
+#: Seconds that feedback may take to arrive; afterwards it goes on by itself.
+_FLUSH_S = 5.0
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=5317, show_default=True, help="0: any that is free.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Another than this machine's own wants a token.",
+)
+@click.option("--token", metavar="TEXT", help="What who looks must know; one is made up where --host needs it.")
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which the page is reached, such as a proxy's. Repeatable.",
+)
+@click.option("--hide-content", is_flag=True, help="Show figures, and nothing of what was said.")
+@click.option("--open/--no-open", "opens", default=None, help="Open a browser. By default where there is a terminal.")
+def ui(
+    port: int, host: str, token: str | None, allow_host: tuple[str, ...], hide_content: bool, opens: bool | None
+) -> None:
+    """Look at traces in a browser.
+
+    Shows the traces in the store: what was asked and answered, what failed, how long it took and what it cost. It
+    follows what running programs write.
+    """
+    try:
+        import jinja2  # noqa: F401
+        import starlette  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise Failure(_MISSING.format(error.name)) from error
+    from .following import following
+
+    found = settings()
+    if not _is_local(host):
+        token = token or secrets.token_urlsafe(24)
+    if token is not None and len(token) < 8:
+        raise Failure("the token is too short: eight characters at least")
+    listener = _listener(host, port)
+    address = _address(host, listener.getsockname()[1], token)
+    with following(found):
+        application = _application(found, token, allow_host, hide_content)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                application,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+                lifespan="on",
+            )
+        )
+        click.echo(f"autotrace ui: {address}  (Ctrl-C ends it)")
+        if opens or (opens is None and sys.stdout.isatty()):
+            click.launch(address)
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass
+
+
+def _application(found: Config, token: str | None, hosts: tuple[str, ...], hide_content: bool) -> ASGIApp:
+    from autotrace.web.app import application
+    from autotrace.web.guard import Rules
+    from autotrace.web.site import Site
+
+    names = {name.strip().lower().rstrip(".") for name in hosts}
+    return application(Site(found, hide_content, _judge), Rules(frozenset(names), token))
+
+
+def _judge(trace_id: str, is_up: bool, comment: str | None, user: str | None) -> None:
+    """Gives feedback as a program would: it goes where the settings send spans."""
+    from autotrace.activation import active
+    from autotrace.feedback import log_feedback
+
+    active().switch_on()  # the project's own plugins say what is redacted
+    if active().recorder() is None:
+        raise FeedbackError(
+            "nothing is recorded: autotrace is switched off here, by the setting disable or by OTEL_SDK_DISABLED"
+        )
+    log_feedback(is_up, trace_id=trace_id, comment=comment, user=user)
+    active().flush(_FLUSH_S)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        Failure: The address cannot be had.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise Failure(f"{host}:{port} cannot be listened at ({error.strerror}): choose another by --port") from error
+    return listener
+
+
+def _address(host: str, port: int, token: str | None) -> str:
+    name = f"[{host}]" if ":" in host else host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (no address that one can go to)
+        name = socket.gethostname()
+    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,138 @@
+"""What users ask and how agents go about it: groups of questions that are alike, and paths through tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from . import ranges
+from .parts import Memory, Part, Where, parts
+from .scope import Scope
+from .view import Insights
+
+#: Groups and paths that are told of; traces with repeated calls.
+_MOST, _REPEATING = 60, 15
+_SUMS = (
+    "count(*), total(t.failed), total(t.up > 0), total(t.down > 0), total(t.cost_usd), total(t.repeats > 0), "
+    "total(t.duration_ns)"
+)
+_NAMES = ("traces", "failed", "liked", "disliked", "cost_usd", "repeating", "duration_ns")
+
+Sums = dict[int | None, tuple[float, ...]]
+
+
+def questions_of(insights: Insights, part: Part) -> Sums:
+    """The sums of one bucket by group of questions."""
+    return {row[0]: row[1:] for row in insights.rows(*part.sql(f"t.question, {_SUMS}", group="t.question"))}
+
+
+def paths_of(insights: Insights, part: Part) -> Sums:
+    """The sums of one bucket by path."""
+    return {row[0]: row[1:] for row in insights.rows(*part.sql(f"t.path, {_SUMS}", group="t.path"))}
+
+
+def behaviour(insights: Insights, memory: Memory, scope: Scope, limit: int = _MOST) -> dict[str, Any]:
+    """What was asked, by groups that are alike, and the paths that were taken; the most frequent first.
+
+    Returns:
+        `traces`, `questions`, `ungrouped` (traces that tell no question), `paths`, `repeating` (traces that call the
+        same tool with the same arguments again and again, the worst first), `groups_questions` (False where the library
+        that finds groups is not installed).
+
+    Raises:
+        FilterError: The scope's filter cannot be read.
+    """
+    where = Where.of(insights, scope)
+    by_question = parts(insights, memory, scope.start_ns, scope.end_ns, where, questions_of)
+    by_path = parts(insights, memory, scope.start_ns, scope.end_ns, where, paths_of)
+    questions, paths = _total(sums for _, sums in by_question), _total(sums for _, sums in by_path)
+    ungrouped = questions.pop(None, None)
+    some = _most(questions, limit)
+    leaders = _leaders(insights, some)
+    ways = _most({path: sums for path, sums in paths.items() if path is not None}, limit)
+    texts = insights.texts([path for path in ways if path is not None])
+    return {
+        "traces": int(sum(sums[0] for sums in paths.values())),
+        "ungrouped": int(ungrouped[0]) if ungrouped else 0,
+        "questions": [
+            {
+                "id": number,
+                "question": leaders.get(number or 0, "?"),
+                **_told(questions[number], by_question, number, scope),
+            }
+            for number in some
+        ],
+        "questions_left": len(questions) - len(some),
+        "paths": [{"path": texts.get(path or 0, "?"), **_told(paths[path], by_path, path, scope)} for path in ways],
+        "paths_left": len(paths) - len(ways),
+        "repeating": _repeating(insights, scope, where),
+        "groups_questions": "likeness" in str(insights.meta("identity") or ""),
+    }
+
+
+def _total(parts: Iterable[Sums]) -> Sums:
+    found: Sums = {}
+    for part in parts:
+        for number, sums in part.items():
+            before = found.get(number)
+            found[number] = sums if before is None else tuple(map(sum, zip(before, sums, strict=True)))
+    return found
+
+
+def _most(sums: Sums, limit: int) -> list[int | None]:
+    return sorted(sums, key=lambda number: (-sums[number][0], number or 0))[:limit]
+
+
+def _told(
+    sums: tuple[float, ...], course: Sequence[tuple[int, Sums]], number: int | None, scope: Scope
+) -> dict[str, Any]:
+    told = dict(zip(_NAMES, sums, strict=True))
+    traces, judged = told["traces"], told["liked"] + told["disliked"]
+    known = {start: part[number][0] for start, part in course if number in part}
+    counts = [int(known.get(start, 0)) for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]
+    return {
+        **{name: int(told[name]) for name in ("traces", "failed", "liked", "disliked", "repeating")},
+        "cost_usd": told["cost_usd"],
+        "cost_per_trace_usd": told["cost_usd"] / traces if traces else None,
+        "error_rate": told["failed"] / traces if traces else None,
+        # Of those that were judged: most users say nothing.
+        "dislike_rate": told["disliked"] / judged if judged else None,
+        "duration_ms": told["duration_ns"] / traces / 1e6 if traces else None,
+        "course": counts,
+        "trend": _trend(counts),
+    }
+
+
+def _trend(counts: Sequence[int]) -> float | None:
+    """How much more, or less, the later half of a range has than the earlier, as a share; None for few."""
+    half = len(counts) // 2
+    earlier, later = sum(counts[:half]), sum(counts[-half:]) if half else 0
+    return (later - earlier) / earlier if earlier >= 5 else None
+
+
+def _leaders(insights: Insights, numbers: Sequence[int | None]) -> dict[int, str]:
+    marks = ", ".join("?" * len(numbers))
+    return dict(insights.rows(f"SELECT id, leader FROM questions WHERE id IN ({marks})", numbers)) if numbers else {}  # noqa: S608
+
+
+def _repeating(insights: Insights, scope: Scope, where: Where) -> list[dict[str, Any]]:
+    sql = f"""
+        SELECT t.trace_id, t.id, t.repeats, t.tool_calls, t.cost_usd, t.failed, p.text, x.request
+        FROM traces AS t LEFT JOIN names AS p ON p.id = t.path LEFT JOIN texts AS x ON x.trace = t.id
+        WHERE t.repeats > 0 AND t.id >= ? AND t.id < ? AND {where.sql}
+        ORDER BY t.repeats DESC, t.id DESC LIMIT {_REPEATING}
+    """  # noqa: S608
+    rows = insights.rows(sql, (scope.start_ns, scope.end_ns, *where.values))
+    return [
+        {
+            "trace_id": trace_id,
+            "start": ranges.iso(at),
+            "repeats": repeats,
+            "tool_calls": calls,
+            "cost_usd": cost,
+            "failed": bool(failed),
+            "path": path,
+            "request": request,
+        }
+        for trace_id, at, repeats, calls, cost, failed, path, request in rows
+    ]

@@ -1,0 +1,273 @@
+"""The application: addresses, and how a page becomes HTML or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio
+import orjson
+from anyio import to_thread
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from autotrace.errors import AutotraceError, FilterError
+from autotrace.insights.tree import quoted
+
+from . import figures
+from .guard import Guard, Rules
+from .hiding import hidden
+from .live import Live
+from .pages import PAGES
+from .pages.page import Asked, NotThere, Page
+from .query import RANGES, Query, query, without_filter
+from .site import MOST_AT_ONCE, Site
+from .verdicts import judge
+
+_HERE = Path(__file__).parent
+_STATIC = {"style.css": "text/css", "trace.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+#: Addresses in the navigation, with what they are called.
+NAVIGATION = ("overview", "traces", "sessions", "users", "failures", "behaviour", "compare")
+#: Names that a list to choose from has at most.
+_CHOICES = 200
+#: Seconds that a form may take to come.
+_FORM_S = 10.0
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def application(site: Site, rules: Rules = Rules()) -> ASGIApp:  # noqa: B008 (it is frozen)
+    """The whole of it, by ASGI.
+
+    Args:
+        site: What is served.
+        rules: Who may ask.
+    """
+    return Guard(_Application(site).starlette, rules)
+
+
+class _Application:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._live = Live(self._version)
+        self._limiter: anyio.CapacityLimiter | None = None
+        self._templates = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        for name in ("count", "duration", "usd", "share", "change", "moment", "exactly", "ago"):
+            self._templates.filters[name] = getattr(figures, name)
+        self._templates.filters["quoted"] = quoted
+        self.starlette = Starlette(routes=self._routes(), lifespan=self._lifespan)
+
+    def _routes(self) -> list[Route]:
+        routes = [
+            Route("/", self._home),
+            Route("/status.json", self._status),
+            Route("/events", self._events),
+            Route("/static/{name}", self._static),
+            Route("/trace/{trace_id}/feedback", self._feedback, methods=["POST"]),
+        ]
+        for page in PAGES:
+            routes.append(Route(f"{page.path}.json", self._page(page, as_json=True)))
+            routes.append(Route(page.path, self._page(page, as_json=False)))
+        return routes
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        yield
+        self._site.close()
+
+    async def _home(self, request: Request) -> Response:
+        return RedirectResponse(query(request.query_params).url("/overview"), 307)
+
+    def _page(self, page: Page, *, as_json: bool) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            return await self._run(lambda: self._answer(page, request, as_json=as_json))
+
+        return endpoint
+
+    async def _run(self, work: Callable[[], Response]) -> Response:
+        """Does what reads files in a thread, a few at a time."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(MOST_AT_ONCE)
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+    def _answer(self, page: Page, request: Request, *, as_json: bool) -> Response:
+        asked_for = query(request.query_params)
+        try:
+            with self._site.insights() as insights:
+                if insights is None:
+                    return self._nothing(page, asked_for, as_json=as_json)
+                asked = Asked(self._site, insights, asked_for, dict(request.path_params))
+                try:
+                    data = page.data(asked)
+                except FilterError as error:
+                    asked = Asked(self._site, insights, without_filter(asked_for, error), asked.path)
+                    if as_json:
+                        return _json({"error": str(error)}, 400)
+                    data = page.data(asked)
+                if self._site.hides_content:
+                    data = hidden(data)
+                if as_json:
+                    problem = asked.query.problem
+                    notes = [*([problem] if problem else []), *insights.notes, *insights.store.notes]
+                    return _json({**data, "notes": notes}, 400 if problem else 200)
+                return self._html(page, asked, data)
+        except NotThere as missing:
+            return self._problem(asked_for, str(missing), 404, as_json=as_json)
+        except AutotraceError as error:
+            return self._problem(asked_for, str(error), 503, as_json=as_json)
+
+    def _html(self, page: Page, asked: Asked, data: dict[str, Any]) -> Response:
+        progress = asked.insights.progress()
+        context = {
+            **self._frame(asked.query, page),
+            "data": data,
+            "page": page,
+            "problem": asked.query.problem,
+            "notes": [*asked.insights.notes, *asked.insights.store.notes],
+            "choices": {
+                name: asked.insights.kinds(name, _CHOICES) for name in ("environment", "service", "release", "model")
+            },
+            "reading": None if progress.is_complete else progress.left,
+            "twin": asked.query.url(f"{_filled(page.path, asked.path)}.json", **asked.query.other),
+            **page.context(asked, data),
+        }
+        return _page(self._templates.get_template(f"{page.name}.html").render(context))
+
+    def _frame(self, found: Query, page: Page | None) -> dict[str, Any]:
+        return {
+            "query": found,
+            "navigation": [(name, name.capitalize(), found.url(f"/{name}")) for name in NAVIGATION],
+            "here": page.name if page is not None else "",
+            "section": page.section if page is not None else "",
+            "ranges": RANGES,
+            "csrf": self._site.csrf,
+            "hides_content": self._site.hides_content,
+            "home": str(self._site.config.home),
+            "title": page.title if page is not None else "Not there",
+        }
+
+    def _nothing(self, page: Page, found: Query, *, as_json: bool) -> Response:
+        text = 'No traces yet: add "import autotrace.auto" to a program, or start it with "autotrace run".'
+        if as_json:
+            return _json({"error": text}, 404)
+        return _page(self._templates.get_template("nothing.html").render(self._frame(found, page)))
+
+    def _problem(self, found: Query, text: str, status: int, *, as_json: bool) -> Response:
+        if as_json:
+            return _json({"error": text}, status)
+        context = {**self._frame(found, None), "text": text, "title": "Not there" if status == 404 else "Not now"}
+        return _page(self._templates.get_template("problem.html").render(context), status)
+
+    async def _static(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _STATIC:
+            return PlainTextResponse("There is no such file.\n", 404)
+        content = (_HERE / "static" / name).read_bytes()
+        return Response(content, media_type=_STATIC[name], headers={"cache-control": "no-cache"})
+
+    async def _status(self, _: Request) -> Response:
+        return await self._run(self._progress)
+
+    def _progress(self) -> Response:
+        with self._site.insights() as insights:
+            if insights is None:
+                return _json({"complete": False, "behind": None})
+            progress = insights.progress()
+            return _json({"complete": progress.is_complete, "behind": progress.left, "version": insights.version()})
+
+    async def _events(self, _: Request) -> Response:
+        if self._live.is_full:
+            return PlainTextResponse("Too many pages are open.\n", 503, headers={"retry-after": "30"})
+        return StreamingResponse(
+            self._live.events(), media_type="text/event-stream", headers={"cache-control": "no-store"}
+        )
+
+    def _version(self) -> str:
+        try:
+            with self._site.insights() as insights:
+                return "" if insights is None else f"{insights.version()}"
+        except AutotraceError:
+            return ""
+
+    async def _feedback(self, request: Request) -> Response:
+        try:
+            form = await asyncio.wait_for(_form(request), _FORM_S)
+        except asyncio.TimeoutError:
+            form = {}
+        return await self._run(lambda: self._judge(request.path_params["trace_id"], form))
+
+    def _judge(self, trace_id: str, form: Mapping[str, str]) -> Response:
+        if not hmac.compare_digest(form.get("csrf", "").encode("utf-8", "replace"), self._site.csrf.encode()):
+            return self._problem(
+                query({}), "The page was too old: go back, reload it, and try again.", 403, as_json=False
+            )
+        try:
+            judge(self._site, trace_id, form)
+        except NotThere as missing:
+            return self._problem(query({}), str(missing), 404, as_json=False)
+        except AutotraceError as error:
+            return self._problem(query({}), str(error), 400, as_json=False)
+        return RedirectResponse(f"/trace/{trace_id}?said=1#feedback", 303)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form, of at most 64 kB."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > 64 * 1024:
+            return {}
+    try:
+        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
+    except ValueError:
+        return {}
+
+
+def _filled(path: str, given: Mapping[str, str]) -> str:
+    for name, value in given.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path
+
+
+def _page(html: str, status: int = 200) -> Response:
+    return Response(
+        html.encode("utf-8", "replace"),
+        status,
+        media_type="text/html; charset=utf-8",
+        headers={"cache-control": "no-store"},
+    )
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    try:
+        body = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    except TypeError:  # lone surrogates, integers beyond 64 bits, infinities among keys
+        body = json.dumps(_finite(value), ensure_ascii=True).encode()
+    return Response(body, status, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(name): _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value

@@ -1,0 +1,59 @@
+"""Tells pages that are open when there is something new: server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+#: Seconds between two looks; seconds after which a page is told that the server is still there.
+_LOOK_S, _ALIVE_S = 1.0, 15.0
+#: Pages that are told; further ones are to ask again later.
+MOST = 50
+
+
+class Live:
+    """One look for all pages that are open.
+
+    Args:
+        version: Tells what changes when there is something new; is called in a thread.
+    """
+
+    def __init__(self, version: Callable[[], str]) -> None:
+        self._version = version
+        self._open = 0
+        self._told = asyncio.Event()
+        self._known = ""
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many pages are told as may be."""
+        return self._open >= MOST
+
+    async def events(self) -> AsyncIterator[str]:
+        """Events for one page, until it is closed."""
+        self._open += 1
+        try:
+            if self._task is None:
+                self._task = asyncio.create_task(self._look())
+            yield "retry: 3000\n\n"
+            while True:
+                told = self._told
+                try:
+                    await asyncio.wait_for(told.wait(), _ALIVE_S)
+                    yield f"event: changed\ndata: {self._known}\n\n"
+                except asyncio.TimeoutError:
+                    yield ": still here\n\n"
+        finally:
+            self._open -= 1
+            if self._open == 0 and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _look(self) -> None:
+        while True:
+            found = await asyncio.to_thread(self._version)
+            if found != self._known:
+                told, self._told, self._known = self._told, asyncio.Event(), found
+                told.set()
+            await asyncio.sleep(_LOOK_S)

@@ -1,0 +1,87 @@
+// What a page can do more with JavaScript: it changes by itself, copies, and is driven by keys. All of it works without.
+"use strict";
+
+// A choice is sent at once; who has no JavaScript presses the button.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+
+// Empty fields do not belong in an address.
+document.addEventListener("submit", (event) => {
+  if (event.target.method !== "get") return;
+  for (const field of event.target.elements) if (field.name && !field.value) field.disabled = true;
+  setTimeout(() => { for (const field of event.target.elements) field.disabled = false; }, 0);
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = button.dataset.copyFrom ? document.getElementById(button.dataset.copyFrom) : null;
+  const url = button.dataset.copyUrl;
+  const text = url ? await (await fetch(url)).text() : source ? source.textContent : button.dataset.copy;
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed here";
+  }
+  setTimeout(() => { button.textContent = label; }, 1500);
+});
+for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+
+// Keys: / to the filter, j and k through rows, Enter opens.
+document.addEventListener("keydown", (event) => {
+  const inField = event.target.matches("input, textarea, select");
+  if (event.key === "Escape" && inField) { event.target.blur(); return; }
+  if (inField || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/") {
+    const filter = document.querySelector("[data-filter]");
+    if (filter) { event.preventDefault(); filter.focus(); filter.select(); }
+  } else if (event.key === "j" || event.key === "k") {
+    const rows = [...document.querySelectorAll("[data-row]")];
+    if (!rows.length) return;
+    const at = rows.indexOf(document.activeElement);
+    const next = at < 0 ? (event.key === "j" ? 0 : rows.length - 1) : at + (event.key === "j" ? 1 : -1);
+    if (rows[next]) { rows[next].focus(); rows[next].scrollIntoView({ block: "nearest" }); }
+  }
+});
+
+// What changes is fetched anew and put in place, unless somebody is at work in it.
+const places = () => [...document.querySelectorAll("[data-live]")];
+if (places().length && window.EventSource) {
+  const state = document.querySelector("[data-live-state]");
+  let waiting = null;
+  let last = 0;
+  const isBusy = () => {
+    const selection = String(document.getSelection());
+    return document.hidden || selection || places().some((place) => place.contains(document.activeElement));
+  };
+  const renew = async () => {
+    waiting = null;
+    if (isBusy()) { later(); return; }
+    last = Date.now();
+    let text;
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      if (!answer.ok) return;
+      text = await answer.text();
+    } catch { return; }
+    const fresh = [...new DOMParser().parseFromString(text, "text/html").querySelectorAll("[data-live]")];
+    const there = places();
+    if (isBusy() || fresh.length !== there.length) return;
+    there.forEach((place, number) => {
+      const known = new Set([...place.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
+      place.replaceWith(fresh[number]);
+      if (known.size) for (const row of fresh[number].querySelectorAll("[data-id]")) {
+        if (!known.has(row.dataset.id)) row.classList.add("fresh");
+      }
+    });
+  };
+  const later = () => { if (waiting === null) waiting = setTimeout(renew, Math.max(300, last + 2000 - Date.now())); };
+  const events = new EventSource("/events");
+  events.addEventListener("open", () => { if (state) state.hidden = false; });
+  events.addEventListener("error", () => { if (state) state.hidden = true; });
+  events.addEventListener("changed", later);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) later(); });
+}
