@@ -10,6 +10,7 @@ import orjson
 
 from autotrace.store import prices
 from autotrace.store.feedback import Feedback, Said
+from autotrace.store.rates import Rates
 from autotrace.store.spans import Payload, Span
 from autotrace.store.traces import TraceSummary, lead, summarise
 
@@ -63,7 +64,13 @@ class Facts:
     feedback: tuple[Feedback, ...] = field(default=())
 
 
-def facts(spans: Sequence[Span], payloads: Mapping[int, Payload], said: Said, feedback: Sequence[Feedback]) -> Facts:
+def facts(
+    spans: Sequence[Span],
+    payloads: Mapping[int, Payload],
+    said: Said,
+    feedback: Sequence[Feedback],
+    rates: Rates | None = None,
+) -> Facts:
     """What is kept of a trace.
 
     Args:
@@ -71,8 +78,10 @@ def facts(spans: Sequence[Span], payloads: Mapping[int, Payload], said: Said, fe
         payloads: Of spans, by row id; where one is missing (damaged, or one of very many) nothing is known of it.
         said: What was said of the trace afterwards.
         feedback: On the trace.
+        rates: What tokens cost, with a memory.
     """
-    summary = summarise(spans, lambda span: payloads.get(span.id, Payload()), said, feedback)
+    rates = rates or Rates()
+    summary = summarise(spans, lambda span: payloads.get(span.id, Payload()), said, feedback, rates.total_usd)
     root = lead(spans)
     models = [span for span in spans if span.model and span.operation not in prices.UNBILLED]
     up = sum(each.value is True for each in feedback if each.type == "feedback")
@@ -101,7 +110,7 @@ def facts(spans: Sequence[Span], payloads: Mapping[int, Payload], said: Said, fe
         },
         names=_names(summary, spans, tools, payloads, path(steps(spans, payloads, models))),
         texts=_texts(summary, spans, payloads),
-        usage=_usage(models),
+        usage=_usage(models, rates),
         tool_calls=_tool_calls(tools, payloads),
         failures=found,
         tags=_tags(summary.tags),
@@ -166,12 +175,12 @@ def _error(summary: TraceSummary, spans: Sequence[Span], payloads: Mapping[int, 
     return ": ".join(told) or "error"
 
 
-def _usage(models: Iterable[Span]) -> dict[str, Usage]:
+def _usage(models: Iterable[Span], rates: Rates) -> dict[str, Usage]:
     found: dict[str, Usage] = {}
     for span in models:
         model = _cut(span.model) or ""
         calls, errors, read, written, cached, reasoned, cost = found.get(model, (0, 0, 0, 0, 0, 0, 0.0))
-        own = prices.cost_usd(span)
+        own = rates.cost_usd(span)
         found[model] = Usage(
             calls + 1,
             errors + (span.status == "error"),

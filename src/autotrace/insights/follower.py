@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from autotrace.store.opening import transaction
+from autotrace.store.rates import Rates
 
 from . import schema
 from .database import Database
@@ -56,6 +57,7 @@ class Follower:
     def __init__(self, store: Path, path: Path) -> None:
         self._store = store
         likeness = _likeness()
+        self._rates = Rates()
         self._source = Source(store)
         self._file = _inode(store)
         self.database = Database(path, f"{schema.VERSION} {self._file} {'likeness' if likeness else ''}")
@@ -178,7 +180,7 @@ class Follower:
         transaction(self.database.connection, write)
 
     def _worked_out(self, trace: Found) -> tuple[Facts, list[tuple[int, str]], int | None]:
-        made = facts(trace.spans, trace.payloads, trace.said, trace.feedback)
+        made = facts(trace.spans, trace.payloads, trace.said, trace.feedback, self._rates)
         question = made.texts[0]
         group = None if question is None or self._groups is None else self._groups.group(question)
         trace_id = trace.spans[0].trace_id

@@ -223,7 +223,8 @@ def _found(
 
 
 def _token(direction: str, id_: int, value: int | float | None) -> str:
-    return f"{direction}.{id_}" if value is None else f"{direction}.{id_}.{value!r}"
+    told = "" if value is None else f".{value!r}".replace("+", "")  # which in an address would be a space
+    return f"{direction}.{id_}{told}"
 
 
 def _place(connection: sqlite3.Connection, order: _Order, token: str) -> _Place:

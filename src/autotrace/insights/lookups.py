@@ -52,9 +52,10 @@ def one_of(connection: sqlite3.Connection, column: str, ids: Iterable[int]) -> C
 def _table(connection: sqlite3.Connection, ids: list[int]) -> str:
     """The temporary table that holds these ids: called by what it holds, so that a condition is alike each time."""
     name = f"ids_{hashlib.sha256(repr(ids).encode()).hexdigest()[:24]}"
-    known = [row[0] for row in connection.execute("SELECT name FROM temp.sqlite_master WHERE name GLOB 'ids_*'")]
+    sql = "SELECT name FROM temp.sqlite_master WHERE name GLOB 'ids_*' ORDER BY rowid"
+    known = [row[0] for row in connection.execute(sql)]
     if name not in known:
-        for old in known[: len(known) + 1 - _MOST_TABLES]:
+        for old in known[: max(len(known) + 1 - _MOST_TABLES, 0)]:  # the oldest
             connection.execute(f"DROP TABLE temp.{old}")
         connection.execute(f"CREATE TEMP TABLE {name} (id INTEGER PRIMARY KEY)")
         values = orjson.dumps(ids).decode()

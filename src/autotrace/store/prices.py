@@ -78,6 +78,12 @@ def parts_usd(provider: str, model: str, tokens: Tokens, start_ns: int) -> tuple
     return float(found.input_price), float(found.output_price), float(found.total_price)
 
 
+def varies(provider: str, model: str) -> bool:
+    """Whether the list has several prices of a model, by the day or the hour."""
+    found = _calculation(provider, model, Tokens(1, 0), 0)
+    return found is not None and isinstance(found.model.prices, list)
+
+
 def _price(span: Span) -> Decimal | None:
     if not span.provider or not span.model:
         return None

@@ -66,7 +66,11 @@ def lead(spans: Sequence[Span]) -> Span:
 
 
 def summarise(
-    spans: Sequence[Span], payload_of: PayloadOf, said: Said | None = None, feedback: Iterable[Feedback] = ()
+    spans: Sequence[Span],
+    payload_of: PayloadOf,
+    said: Said | None = None,
+    feedback: Iterable[Feedback] = (),
+    total_usd: Callable[[Sequence[Span]], float | None] = prices.total_usd,
 ) -> TraceSummary:
     """What a list shows of a trace.
 
@@ -75,6 +79,7 @@ def summarise(
         payload_of: Reads a span's payload; called for few spans.
         said: What was said of the trace afterwards: it counts more than what the spans say.
         feedback: On the trace.
+        total_usd: Works out what the spans cost.
     """
     said = said or Said()
     payload_of = cache(payload_of)
@@ -89,7 +94,7 @@ def summarise(
         duration_ms=root.duration_ms,
         input_tokens=_sum(span.tokens.input for span in spans),
         output_tokens=_sum(span.tokens.output for span in spans),
-        cost_usd=prices.total_usd(spans),
+        cost_usd=total_usd(spans),
         session=_first((said.session, *(span.session for span in (root, *spans)))),
         user=_first((said.user, *(span.user for span in (root, *spans)))),
         environment=_first(span.environment for span in (root, *spans)),
