@@ -202,6 +202,15 @@ def listing(
     )
 
 
+def check_sort(sort: str) -> None:
+    """Does nothing where a list can be sorted so.
+
+    Raises:
+        FilterError: It cannot.
+    """
+    _Order.of(sort)
+
+
 def count(connection: sqlite3.Connection, chosen: Condition) -> int:
     """How many traces there are of a condition."""
     return int(connection.execute(f"SELECT count(*) FROM traces t WHERE {chosen.sql}", chosen.params).fetchone()[0])

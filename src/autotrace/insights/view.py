@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
-from autotrace.store.reader import Reader
+from autotrace.store.outline import TraceReader
 
 from .follower import Progress
 
@@ -37,7 +37,7 @@ class Insights:
     def __init__(self, path: Path, store: Path) -> None:
         self.path = path
         self.notes: list[str] = []
-        self.store = Reader(store)
+        self.store = TraceReader(store)
         try:
             self.connection = sqlite3.connect(
                 f"file:{quote(str(path.absolute()))}?mode=ro",

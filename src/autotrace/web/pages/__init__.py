@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from . import overview
+from . import behaviour, compare, failures, overview, people, trace, traces
 from .page import Page
 
-PAGES: tuple[Page, ...] = (overview.PAGE,)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    traces.PAGE,
+    trace.PAGE,
+    people.SESSIONS,
+    people.SESSION,
+    people.USERS,
+    people.USER,
+    failures.PAGE,
+    failures.ONE,
+    behaviour.PAGE,
+    compare.PAGE,
+)
