@@ -55,7 +55,7 @@ def data(
     feedback = trace_feedback.shown(outline.feedback, texts, hide_content)
     return {
         "trace": _trace(reader, outline),
-        "notes": [
+        "warnings": [
             *_notes(outline, tree, address, span),
             *(label(note) for note in dict.fromkeys(reader.notes[noted:])),
         ],
@@ -250,4 +250,8 @@ def _page(asked: Asked) -> dict[str, Any]:
     return found
 
 
-PAGE = Page("trace", "Trace", _page)
+def _context(_: Asked, found: dict[str, Any]) -> dict[str, Any]:
+    return found
+
+
+PAGE = Page("trace", "Trace", "/trace/{trace_id}", "traces", _page, _context)
