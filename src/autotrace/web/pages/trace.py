@@ -54,7 +54,7 @@ def data(
     texts = Texts(address.full)
     feedback = trace_feedback.shown(outline.feedback, texts, hide_content)
     return {
-        "trace": _trace(reader, outline),
+        "trace": _trace(reader, outline, hide_content),
         "warnings": [
             *_notes(outline, tree, address, span),
             *(label(note) for note in dict.fromkeys(reader.notes[noted:])),
@@ -85,9 +85,9 @@ def _selected(reader: TraceReader, outline: Outline, wanted: str | None) -> tupl
     return lead, payload
 
 
-def _trace(reader: TraceReader, outline: Outline) -> dict[str, Any]:
+def _trace(reader: TraceReader, outline: Outline, hide_content: bool) -> dict[str, Any]:
     lead, said = outline.lead, outline.said
-    tags = {**trace_details.tags(reader.payload(lead)), **(said.tags or {})}
+    tags = {} if hide_content else {**trace_details.tags(reader.payload(lead)), **(said.tags or {})}
     return {
         "trace_id": outline.trace_id,
         "name": label(said.name or lead.name),

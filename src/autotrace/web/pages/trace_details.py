@@ -46,7 +46,9 @@ _FIGURES = (
     "error.",
     "exception.type",
     "openinference.",
-    "autotrace.",
+    "autotrace.outcome",
+    "autotrace.retry.",
+    "autotrace.instrumentor",
     "session.",
     "user.id",
 )
