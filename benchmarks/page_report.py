@@ -9,10 +9,11 @@ from typing import Any
 from page_load import Written
 from page_questions import Question
 
-_WORDS = """`autotrace ui` over stores of a made-up shop's assistants (`page_store.py`: 30 days that end now, some 4 KB of
-content a span, 3,000 users, sessions, eight releases, errors, feedback). Each address is asked once cold (for the
-first time since the server was started) and then warm, over a connection that is kept; the figures are the server's own, in
-milliseconds (header `server-timing`): warm the median, cold in brackets. **Bold**: more than it may take."""
+_WORDS = """`autotrace ui` over stores of a made-up shop's assistants (`page_store.py`: 30 days that end now, some 4
+KB of content a span, 3,000 users, sessions, eight releases, errors, feedback). Each address is asked once cold (for
+the first time since the server was started) and then warm, over a connection that is kept; the figures are the
+server's own, in milliseconds (header `server-timing`): warm the median, cold in brackets. **Bold**: more than it may
+take."""
 _WRITING = """While eight processes write 4,000 spans/s in all, each a program with `import autotrace` of its own that
 delivers into the same store. A page may take twice as long as without them."""
 

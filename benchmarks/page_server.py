@@ -129,18 +129,23 @@ class Server:
         return None
 
     def memory(self) -> dict[str, float]:
-        """Of all its processes, in MB: resident (`rss`), and resident with what is shared counted once (`pss`)."""
-        found = {"rss": 0.0, "pss": 0.0, "processes": 0.0}
-        for process in family(self.process.pid):
-            try:
-                text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
-            except OSError:
-                continue
-            found["processes"] += 1
-            for name in ("rss", "pss"):
-                told = re.search(rf"^{name.title()}:\s+(\d+) kB", text, re.MULTILINE)
-                found[name] += int(told[1]) * 1024 / 1e6 if told else 0.0
-        return found
+        """Of all its processes."""
+        return memory_of(family(self.process.pid))
+
+
+def memory_of(processes: list[int]) -> dict[str, float]:
+    """Of all of them, in MB: resident (`rss`), and resident with what is shared counted once (`pss`)."""
+    found = {"rss": 0.0, "pss": 0.0, "processes": 0.0}
+    for process in processes:
+        try:
+            text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+        except OSError:
+            continue
+        found["processes"] += 1
+        for name in ("rss", "pss"):
+            told = re.search(rf"^{name.title()}:\s+(\d+) kB", text, re.MULTILINE)
+            found[name] += int(told[1]) * 1024 / 1e6 if told else 0.0
+    return found
 
 
 def family(process: int) -> list[int]:

@@ -57,7 +57,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps([size.as_json() for size in sizes], indent=1), encoding="utf-8")
     if options.write:
-        _write(options.write, "page_writing" if options.writing else PART, text)
+        write(options.write, "page_writing" if options.writing else PART, text)
 
 
 def _at_rest(home: Path, options: argparse.Namespace) -> Size:
@@ -121,7 +121,7 @@ def _ask(
 
 def _one(server: Server, question: Question, rounds: int) -> Asked:
     cold = server.get(question.path)
-    warm = [server.get(question.path) for _ in range(rounds)]
+    warm = [server.get(question.path) for _ in range(rounds)] if cold.status == 200 else [cold]
     asked = Asked(
         question,
         max(answer.status for answer in (cold, *warm)),
@@ -155,7 +155,7 @@ def _copy(home: Path, folder: Path | None) -> Iterator[Path]:
         yield copy
 
 
-def _write(target: Path, part: str, text: str) -> None:
+def write(target: Path, part: str, text: str) -> None:
     """Puts the part between its markers; at the end of a page that has none yet."""
     begin, end = f"<!-- bench:{part}:begin -->", f"<!-- bench:{part}:end -->"
     before = target.read_text(encoding="utf-8") if target.is_file() else page.INTRODUCTION

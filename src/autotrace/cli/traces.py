@@ -25,6 +25,15 @@ _NONE = 'no trace begins with {!r}: "autotrace traces" lists them'
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many.")
 @chosen
 @click.option("--search", metavar="WORDS", help="Only traces in which all these words were said.")
+@click.option(
+    "--filter",
+    "filter_text",
+    metavar="FILTER",
+    help="Only traces that this is true of, such as 'status:error duration>3s' (docs/filters.md tells the language).",
+)
+@click.option(
+    "--sort", metavar="FIELD", help="By what: start, duration, cost, ...; with - before it the largest first."
+)
 @click.pass_context
 def traces(
     ctx: click.Context,
@@ -32,18 +41,26 @@ def traces(
     limit: int,
     selection: Selection,
     search: str | None,
+    filter_text: str | None,
+    sort: str | None,
 ) -> None:
     """List traces, newest first."""
     if ctx.invoked_subcommand is not None:
         return
     with opened_store() as (reader, config):
-        found = [] if reader is None else reader.traces(limit, selection, search)
+        if filter_text is not None or sort is not None:
+            from .filtered import Wanted
+
+            wanted = Wanted(selection, search, filter_text or "", sort or "-start")
+            found = [] if reader is None else wanted.traces(reader, config.home, limit)
+        else:
+            found = [] if reader is None else reader.traces(limit, selection, search)
         if as_json:
             print_json([trace.as_json() for trace in found])
         elif reader is None:
             click.echo(NEXT_STEP.format(home=config.home))
         elif not found:
-            is_any = selection == ALL and search is None
+            is_any = selection == ALL and search is None and not filter_text
             click.echo(NEXT_STEP.format(home=config.home) if is_any else "No trace fits.")
         else:
             from .trace_view import print_table

@@ -26,6 +26,10 @@ KINDS: Mapping[str, str] = {
 _TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "incomplete"})
 _REFUSED = frozenset({"refusal", "content_filter", "safety", "blocklist", "prohibited_content", "spii", "recitation"})
 _TIMEOUT = re.compile(r"time(d)?[ _-]?out|deadline exceeded", re.IGNORECASE)
+_QUOTED = re.compile(r"'[^'\n]{1,400}'|\"[^\"\n]{1,400}\"|`[^`\n]{1,400}`")
+_CODE = re.compile(r"[a-z]+(?:[_.][a-z]+)+")
+#: Words of a quoted text that is a value, at most.
+_FEW_WORDS = 2
 #: Characters of a message that count.
 _LONGEST = 200
 _CHANGING = (
@@ -34,9 +38,8 @@ _CHANGING = (
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"\b0x[0-9a-f]+\b|\b(?=[a-z]*[0-9])[0-9a-f]{8,}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"\b[a-z]{1,12}[-_](?=[a-z]*[0-9])[a-z0-9]{6,}\b", re.IGNORECASE), "<id>"),
-    (re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\"|`[^`\n]{1,200}`"), "<text>"),
     (re.compile(r"(?<![\w<])/[\w.@-]+(?:/[\w.@-]+)+"), "<path>"),
-    (re.compile(r"\d+(?:[.,:]\d+)*"), "<n>"),
+    (re.compile(r"(?<!\w)\d+(?:[.,:]\d+)*(?:ns|us|ms|s|m|h|k|kb|mb|gb|%)?(?!\w)", re.IGNORECASE), "<n>"),
     (re.compile(r"\s+"), " "),
 )
 
@@ -82,10 +85,17 @@ def failures(
 
 def normalised(message: str) -> str:
     """A message without what differs from one occurrence to the next: numbers, ids, quoted texts, addresses."""
-    text = message[: 4 * _LONGEST]
+    text = _QUOTED.sub(_unquoted, message[: 4 * _LONGEST])
     for pattern, replacement in _CHANGING:
         text = pattern.sub(replacement, text)
     return text.strip()[:_LONGEST]
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    """What is left of a quoted text: a sentence and a name of code tell what is wrong, a value only of what."""
+    text = match[0][1:-1]
+    is_code = _CODE.fullmatch(text) is not None or match.string[match.end() : match.end() + 1] == ":"
+    return match[0] if is_code or len(text.split()) > _FEW_WORDS else "<text>"
 
 
 def _error(span: Span, payload: Payload) -> Failure:

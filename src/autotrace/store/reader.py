@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +76,12 @@ class Reader(View):
         with self._snapshot():
             found = self._newest(limit, chosen) if search is None else self._found(search, limit, chosen)
             return [self._summary(trace_id, self._spans(trace_id), self._payload) for trace_id in found]
+
+    def summaries(self, trace_ids: Iterable[str]) -> list[TraceSummary]:
+        """What a list shows of these traces, in their order; of those that are there."""
+        with self._snapshot():
+            spans = ((trace_id, self._spans(trace_id)) for trace_id in trace_ids)
+            return [self._summary(trace_id, found, self._payload) for trace_id, found in spans if found]
 
     def search(self, text: str, limit: int = 20) -> list[str]:
         """Ids of the newest traces that speak of all these words, newest first.
