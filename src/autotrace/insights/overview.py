@@ -9,6 +9,7 @@ import orjson
 
 from . import ranges
 from .buckets import quantile_ms
+from .counted import counted
 from .figures import Figures, figures_of, total
 from .parts import Memory, Where, parts
 from .scope import Scope
@@ -46,6 +47,8 @@ def overview(insights: Insights, memory: Memory, scope: Scope) -> dict[str, Any]
         "models": _models(insights, whole, before),
         "tools": _tools(insights, whole),
         "comments": comments(insights, scope, where),
+        # Of all traces, where some are not kept.
+        "counted": counted(insights, memory, scope, int(whole["traces"])),
     }
 
 

@@ -113,6 +113,28 @@ class Reader(View):
             found = next(self._rows(sql, ()), (0, 0))
             return int(found[0]), int(found[1])
 
+    def counted(
+        self, columns: str, first_hour: int, last_hour: int, chosen: Mapping[str, str] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """What the hourly figures (rollups.py) say of whole traces, kept or not.
+
+        Args:
+            columns: SQL on `rollups` and `dimensions`: constant.
+            first_hour: In hours since 1970; `last_hour` is in it.
+            last_hour: Likewise.
+            chosen: Values of dimensions; None: all.
+        """
+        if not self._has_said:
+            return []
+        chosen = chosen or {}
+        where = "".join(f" AND {name} = :{name}" for name in chosen)
+        sql = f"""
+            SELECT {columns} FROM rollups JOIN dimensions ON dimensions.id = rollups.dimension
+            WHERE hour BETWEEN :first AND :last AND top{where}
+        """  # noqa: S608
+        with self._snapshot():
+            return list(self._rows(sql, {"first": first_hour, "last": last_hour, **chosen}))
+
     def feedback(self, trace_id: str) -> list[Feedback]:
         """Feedback on a trace and its spans, earliest first."""
         with self._snapshot():
