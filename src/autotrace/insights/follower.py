@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,8 @@ _SPANS = 1500
 _TRACES = 100
 #: Seconds between two looks for traces that have been deleted; traces that are looked at at once.
 _SWEEP_S, _SWEPT = 20.0, 500
+#: Seconds between two looks at all feedback.
+_COMPARE_S = 10.0
 #: Of feedback that was given in the last so many ns the word may have changed.
 _LATELY_NS = 3600 * 10**9
 #: Spans above which a trace that goes on is read again only after a while: so many seconds for each of its spans.
@@ -65,6 +68,7 @@ class Follower:
         self._groups = likeness.Groups(leaders) if likeness else None
         self._seen: int | None = None
         self._swept = time.monotonic()
+        self._compared = -math.inf
         # Long traces by when they may be read again; after a restart at once.
         self._waiting = dict.fromkeys(orjson.loads(self.database.meta("waiting") or "[]"), 0.0)
         if self.database.meta("high") is None:
@@ -134,7 +138,15 @@ class Follower:
 
     def _judged(self) -> list[tuple[int, str]]:
         """Row ids and trace ids of feedback that is not here, or not as it is now."""
-        found = self._source.judged(self.database.meta("feedback") or 0, time.time_ns() - _LATELY_NS)
+        since, row = time.time_ns() - _LATELY_NS, self.database.meta("feedback") or 0
+        if time.monotonic() - self._compared > _COMPARE_S:
+            # A later word may be about what was said long ago, and takes the place of it.
+            self._compared = time.monotonic()
+            total = self._source.judged_sum()
+            if total != self.database.meta("judged"):
+                self._note(judged=total)
+                since, row = -(2**63), 0
+        found = self._source.judged(row, since)
         ask = self.database.connection.execute
         known = "SELECT 1 FROM feedback WHERE id = ? AND time_ns = ?"
         return [(row, trace_id) for row, key, trace_id, at in found if not ask(known, (key, at)).fetchone()]

@@ -53,6 +53,14 @@ class Source(View):
         sql = f"SELECT id, trace_id, status FROM spans WHERE id IN {_AMONG}"  # noqa: S608
         return [row[1] for row in self._rows(sql, (_json(before),)) if before[row[0]] != row[2]]
 
+    def judged_sum(self) -> int:
+        """A number that changes when any feedback has."""
+        if not self._has_said:
+            return 0
+        sql = "SELECT count(*), coalesce(sum(time_ns / 1000 % 1048573), 0) FROM feedback"
+        count, times = next(self._rows(sql, ()), (0, 0))
+        return int(count) * 1048573 + int(times)
+
     def judged(self, after_row: int, since_ns: int) -> list[tuple[int, str, str, int]]:
         """Feedback with a higher row id, or given since: row id, id, trace id, time."""
         if not self._has_said:
@@ -62,9 +70,11 @@ class Source(View):
         return [(row[0], row[1], row[2], row[3]) for row in self._rows(sql, (after_row, since_ns))]
 
     def updated(self, after_row: int) -> list[tuple[int, str]]:
-        """Updates with a higher row id: that, and their trace ids."""
+        """Updates with a higher row id: that, and their trace ids; all, where the file was written anew meanwhile."""
         if not self._has_said:
             return []
+        highest = int(next(self._rows("SELECT coalesce(max(rowid), 0) FROM updates", ()), (0,))[0])
+        after_row = after_row if after_row <= highest else 0
         return [
             (row[0], row[1]) for row in self._rows("SELECT rowid, trace_id FROM updates WHERE rowid > ?", (after_row,))
         ]
