@@ -82,7 +82,7 @@ def _models(insights: Insights, now: Figures, before: Figures) -> list[dict[str,
                 "model": texts.get(model, "?"),
                 **{name: getattr(one, name) for name in one.__slots__ if name not in ("priced", "cost_usd")},
                 # Of traces whose cost is not known, nothing is in the sum.
-                "cost_usd": one.cost_usd if one.priced else None,
+                "cost_usd": one.cost_usd if one.cost_usd or one.priced == one.traces else None,
                 "unpriced_traces": one.traces - one.priced,
                 "error_rate": one.errors / one.calls if one.calls else None,
                 "cost_before_usd": None if earlier is None else earlier.cost_usd,
