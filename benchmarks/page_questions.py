@@ -16,7 +16,7 @@ from page_store import RARE, big_trace_id
 PAGES = ("overview", "traces", "failures", "behaviour", "sessions", "users", "compare")
 RANGE = "30d"
 #: Parameters of `compare` beside the scope: two selections.
-COMPARED = {"a": "environment:production", "b": "environment:development"}
+COMPARED = {"a_environment": "production", "b_environment": "development"}
 #: ms that a page may take warm: over 30 days, with another filter, over a day, searching for a rare word.
 WHOLE, FILTERED, DAY, RARE_WORD = 150.0, 500.0, 50.0, 100.0
 
@@ -58,18 +58,18 @@ def questions(home: Path, server: Server, seed: int) -> Iterator[Question]:
     yield _question("Search", "traces", "a word of one trace", {"filter": f"text:{RARE}"}, RARE_WORD)
     yield _question("Search", "traces", "words of many traces", {"filter": "text:refund text:warehouse"}, FILTERED)
     for sort in ("duration", "cost", "tokens"):
-        yield _question("The list", "traces", f"by {sort}", {"sort": sort}, WHOLE)
+        yield _question("The list", "traces", f"by {sort}", {"sort": f"-{sort}"}, WHOLE)
     for title, token in known["pages"].items():
-        yield _question("The list", "traces", title, {"page": token}, WHOLE)
+        yield _question("The list", "traces", title, {"after": token}, WHOLE)
     yield Question("One", "a trace", f"/trace/{known['trace']}")
     big = big_trace_id(seed)
     if server.get(f"/trace/{big}").status == 200:
         yield Question("One", "the trace of 32,000 spans", f"/trace/{big}")
     yield Question("One", "a session", f"/session?{urlencode({'id': known['session']})}")
     yield Question("One", "a user", f"/user?{urlencode({'id': known['user'], 'range': RANGE})}")
-    failure = _link(server.json(f"/failures.json?range={RANGE}"), "/failure/")
-    if failure:
-        yield Question("One", "a failure", failure, WHOLE)
+    found = server.json(f"/failures.json?range={RANGE}")
+    for group in (found or {}).get("groups", [])[:1]:
+        yield Question("One", "a failure", f"/failure/{group['id']}?range={RANGE}", WHOLE)
 
 
 def _whole() -> Iterator[Question]:
@@ -104,16 +104,10 @@ def _known(home: Path) -> dict[str, Any]:
         values = [row[column] for row in rows if row[column]]
         return str(max(sorted(set(values)), key=values.count))
 
-    pages = {
-        f"{title} of it down": f"n.{latest - int((latest - first) * share)}"
-        for title, share in (("half", 0.5), ("nine tenths", 0.9))
-    }
+    pages = {}
+    with closing(sqlite3.connect(f"file:{home / 'insights.db'}?mode=ro", uri=True)) as connection:
+        for title, share in (("half", 0.5), ("nine tenths", 0.9)):
+            place = latest - int((latest - first) * share)
+            sql = "SELECT id FROM traces WHERE id <= ? ORDER BY id DESC LIMIT 1"
+            pages[f"{title} of it down"] = f"n.{connection.execute(sql, (place,)).fetchone()[0]}"
     return {"user": most(1), "session": most(2), "trace": rows[len(rows) // 3][0], "pages": pages}
-
-
-def _link(value: Any, prefix: str) -> str | None:
-    """The first address in a page's twin that begins so."""
-    if isinstance(value, str):
-        return value if value.startswith(prefix) else None
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next((found for item in items if (found := _link(item, prefix))), None)
