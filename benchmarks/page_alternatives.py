@@ -1,6 +1,6 @@
 """The same questions to `autotrace ui`, to MLflow's server and to Phoenix, over the same spans.
 
-    python benchmarks/page_alternatives.py /tmp/10k /tmp/100k --mlflow PYTHON --phoenix PYTHON
+    python benchmarks/page_alternatives.py stores/10k stores/100k --mlflow PYTHON --phoenix PYTHON
     python benchmarks/page_alternatives.py ... --minutes 30 --write docs/performance.md
 
 PYTHON: an interpreter that has mlflow, or arize-phoenix. Both are filled by `autotrace ship` from a copy of the home,

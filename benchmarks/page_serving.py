@@ -1,9 +1,9 @@
 """How fast `autotrace ui` answers, over stores of several sizes, and while programs write.
 
-    python benchmarks/page_store.py --home /tmp/1m --big           first, a store (or several)
-    python benchmarks/page_serving.py /tmp/10k /tmp/100k /tmp/1m   every page: a table with a column a store
-    python benchmarks/page_serving.py /tmp/1m --writing            the same while eight processes write 4,000 spans/s
-    python benchmarks/page_serving.py /tmp/1m --only overview      the questions whose title says so
+    python benchmarks/page_store.py --home stores/1m --big           first, a store (or several)
+    python benchmarks/page_serving.py stores/10k stores/100k stores/1m   every page: a table with a column a store
+    python benchmarks/page_serving.py stores/1m --writing            the same while eight processes write 4,000 spans/s
+    python benchmarks/page_serving.py stores/1m --only overview      the questions whose title says so
     python benchmarks/page_serving.py ... --write docs/performance.md
 
 It needs Linux and an environment with autotrace[ui]. `insights.db` is removed first and made anew, so that the first
