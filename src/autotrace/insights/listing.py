@@ -20,14 +20,14 @@ from .scope import Scope
 MOST_ROWS = 500
 
 _NAMES = ("name", "status", "user", "session")
-#: What the list can be sorted by, and the SQL of it. Of names, the id is kept in the token of a page.
+#: What the list can be sorted by, and the SQL of it. Of names (`n` is the one), the id is kept in the token of a page.
 _KEYS: Mapping[str, str] = {
     "start": "t.id",
     "duration": "t.duration_ns",
     "cost": "t.cost_usd",
     "tokens": "coalesce(t.input_tokens + t.output_tokens, t.input_tokens, t.output_tokens)",
     "ttft": "t.ttft_ns",
-    **{name: f"(SELECT n.text FROM names n WHERE n.id = t.{name})" for name in _NAMES},
+    **dict.fromkeys(_NAMES, "n.text"),
     # Thumbs down first, then up, then those of which nobody said anything.
     "feedback": "CASE WHEN t.down > 0 THEN 0 WHEN t.up > 0 THEN 1 END",
     "errors": "t.errors",
@@ -227,7 +227,8 @@ def _found(
         where, params = f"({where}) AND ({beyond.sql})", (*params, *beyond.params)
     is_backwards = place is not None and place.is_backwards
     key = "" if order.field == "start" else f", {order.key} AS key"
-    sql = f"SELECT t.id, {told}{key} FROM traces t WHERE {where} ORDER BY {order.sql(is_backwards)} LIMIT ?"
+    names = f" LEFT JOIN names n ON n.id = t.{order.field}" if order.field in _NAMES else ""
+    sql = f"SELECT t.id, {told}{key} FROM traces t{names} WHERE {where} ORDER BY {order.sql(is_backwards)} LIMIT ?"
     return [(row[0], row[1]) for row in connection.execute(sql, (*params, limit))]
 
 
