@@ -20,7 +20,7 @@ _BUSY_S = 30.0
 
 
 class View:
-    """What a reader reads through: nothing of it changes the file. A context manager, for one thread.
+    """What a reader reads through: nothing of it changes the file. A context manager, for one thread at a time.
 
     Args:
         path: The store's file; it must exist.
@@ -77,7 +77,11 @@ class View:
 
     def _connected(self, mode: str) -> tuple[sqlite3.Connection, bool]:
         connection = sqlite3.connect(
-            f"file:{quote(str(self.path.absolute()))}?{mode}", uri=True, timeout=_BUSY_S, isolation_level=None
+            f"file:{quote(str(self.path.absolute()))}?{mode}",
+            uri=True,
+            timeout=_BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,  # for one thread at a time, which need not be the same
         )
         try:
             connection.text_factory = lambda value: value.decode("utf-8", "replace")
