@@ -13,7 +13,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 
 # What is installed: autotrace and every plugin, each of those named as "plugins/x" with the framework that it traces.
-editable = -e . $(foreach plugin,$(PLUGINS),-e "./$(plugin)$(if $(filter $(plugin),$(1)),[instruments])")
+editable = -e ".[ui]" $(foreach plugin,$(PLUGINS),-e "./$(plugin)$(if $(filter $(plugin),$(1)),[instruments])")
 EDITABLE := $(call editable,$(filter-out plugins/autotrace-llama-index,$(PLUGINS)))
 LLAMA_EDITABLE := $(call editable,plugins/autotrace-openai plugins/autotrace-llama-index)
 # $(@D) is the environment that a stamp stands in.
