@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from jinja2 import ChoiceLoader, DictLoader, Environment, FileSystemLoader, StrictUndefined
 
 import autotrace.web
+from autotrace.store.outline import TraceReader
 from autotrace.web import figures
 from autotrace.web.hiding import hidden
 
@@ -26,7 +31,7 @@ VIEWS = ("chat", "details", "raw")
 class Page(HTMLParser):
     """The elements of a page, its text, and what it may not have."""
 
-    VOID = frozenset({"link", "img", "input", "br", "meta"})
+    VOID = frozenset({"link", "img", "input", "br", "meta", "col"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -55,14 +60,18 @@ class Page(HTMLParser):
         return [found for name, found in self.tags if name == tag and wanted.items() <= found.items()]
 
 
+@cache
+def _environment() -> Environment:
+    loader = ChoiceLoader([DictLoader({"base.html": BASE}), FileSystemLoader(TEMPLATES)])
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    for name in ("count", "duration", "usd", "moment", "exactly"):
+        made.filters[name] = getattr(figures, name)
+    return made
+
+
 def render(data: dict[str, Any]) -> Page:
     """The page as the application makes it, within a stand-in for what all pages share."""
-    loader = ChoiceLoader([DictLoader({"base.html": BASE}), FileSystemLoader(TEMPLATES)])
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    for name in ("count", "duration", "usd", "moment", "exactly"):
-        environment.filters[name] = getattr(figures, name)
+    environment = _environment()
     page = Page(environment.get_template("trace.html").render({**data, "csrf": "token"}))
     for tag, attributes in page.tags:
         assert tag not in ("script", "style", "iframe", "object", "base", "embed")
@@ -161,3 +170,69 @@ def test_what_is_left_out_can_be_asked_for(traces: Any, model_call: Any) -> None
     page = render(traces.page())
     assert "10,000 more characters" in page.text
     assert any("full=1" in (link["href"] or "") for link in page.all("a"))
+
+
+KEYS = (
+    "gen_ai.system_instructions",
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+    "gen_ai.retrieval.documents",
+    "gen_ai.tool.definitions",
+    "gen_ai.response.finish_reasons",
+    "gen_ai.request.temperature",
+    "gen_ai.request.model",
+    "gen_ai.usage.audio.input_tokens",
+    "autotrace.tags",
+    "input.value",
+    "output.value",
+    "server.address",
+    "server.port",
+)
+WORDS = ("type", "content", "role", "parts", "name", "text", "blob", "uri", "image/png", "tool_call", "response", "id")
+WORDS_TOO = (
+    "tool_call_response",
+    "arguments",
+    "reasoning",
+    "function",
+    "score",
+    "metadata",
+    "description",
+    "mime_type",
+)
+TEXTS = st.sampled_from([*WORDS, *WORDS_TOO, EVIL, "data:image/png;base64,AAAA"]) | st.text(max_size=20)
+LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    LEAVES | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=5),
+    max_leaves=25,
+)
+EVENTS = st.lists(st.fixed_dictionaries({"name": JSON, "time": JSON, "attributes": JSON}), max_size=3)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=8), EVENTS, st.lists(JSON, max_size=2), st.booleans())
+def test_whatever_a_program_recorded_has_a_page(
+    traces: Any, attributes: dict[str, Any], events: list[Any], links: list[Any], is_text: bool
+) -> None:
+    """Any JSON in any attribute, event and link, as text or as it is: every view renders, nothing becomes markup."""
+    trace_id = token_hex(16)
+    body = {"name": "x", "events": [], "links": links, "operation": "chat"}
+    record = traces.span(trace_id, attributes=attributes if is_text else {}, **body)
+    record.body["attributes"].update({"gen_ai.operation.name": "chat"} if is_text else attributes)
+    record.body["events"] = [{**event, "name": str(event["name"])} for event in events] if not is_text else events
+    try:
+        traces.write(record)
+        shown = [traces.page(trace_id, view=view, full="1") for view in VIEWS]
+    except AssertionError:
+        with TraceReader(traces.path) as reader:
+            assert reader.outline(trace_id) is None  # the store did not take it
+        return
+    for found in shown:
+        render(found)
