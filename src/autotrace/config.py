@@ -85,6 +85,8 @@ class Config:
         output_fields: Where its response has the answer, likewise.
         session_fields: Where its body has the id of its conversation, likewise.
         user_fields: Where its body has the id of its user, likewise.
+        embedding_url: Base of the OpenAI-compatible API by which `autotrace ui` groups questions by their meaning.
+        embedding_model: The model there; both or none.
         strict: Raise autotrace's own errors instead of counting them (for tests).
         problems: What could not be used, for the log and for `autotrace plugins`.
     """
@@ -119,6 +121,8 @@ class Config:
     output_fields: tuple[str, ...] = ()
     session_fields: tuple[str, ...] = ()
     user_fields: tuple[str, ...] = ()
+    embedding_url: str | None = None
+    embedding_model: str | None = None
     strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[ConfigError, ...] = ()
@@ -255,6 +259,8 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "output_fields": setting_values.paths,
     "session_fields": setting_values.id_paths,
     "user_fields": setting_values.id_paths,
+    "embedding_url": setting_values.text,
+    "embedding_model": setting_values.text,
     "strict": setting_values.flag,
 }
 

@@ -14,12 +14,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 
+from autotrace import config
 from autotrace.config import Config
 from autotrace.errors import AutotraceError
 from autotrace.insights.follower import Follower
+from autotrace.insights.meaning import configured
 from autotrace.insights.opening import lock, place
 
 #: Seconds between two looks at a store where nothing happens, and where there is none; between two looks for what
@@ -28,9 +31,9 @@ _QUIET_S, _NONE_S, _ORPHANS_S = 0.25, 1.0, 15.0
 
 
 @contextmanager
-def following(config: Config) -> Iterator[None]:
+def following(settings: Config) -> Iterator[None]:
     """Starts the process, and ends it."""
-    command = [sys.executable, "-m", "autotrace.cli.following", str(config.home)]
+    command = [sys.executable, "-m", "autotrace.cli.following", str(settings.home)]
     process = Popen(command, stdin=PIPE, stdout=DEVNULL, env={**os.environ, "AUTOTRACE": "0"})  # noqa: S603
     try:
         yield
@@ -77,7 +80,7 @@ def _follow(home: Path, until: float) -> None:
         if not is_ours:  # another page does
             _is_over(_NONE_S)
             return
-        follower = Follower(store, path)
+        follower = Follower(store, path, configured(config.load()), decides=True)
         try:
             while not follower.is_stale:
                 pause = 0.0 if follower.step() else _QUIET_S
@@ -99,10 +102,6 @@ def _is_over(pause: float) -> bool:
 def _adopt(home: Path) -> None:
     """Delivers to the store what processes that are gone have left."""
     if (home / "journal").is_dir():
-        from dataclasses import replace
-
-        from autotrace import config
-
         from .store import adopt_orphans
 
         adopt_orphans(replace(config.load(), home=home))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import ranges
+from .grouping import NOTHING
 from .parts import Memory, Part, Where, parts
 from .scope import Scope
 from .view import Insights
@@ -46,14 +47,14 @@ def behaviour(insights: Insights, memory: Memory, scope: Scope, limit: int = _MO
     by_question = parts(insights, memory, scope.start_ns, scope.end_ns, where, questions_of)
     by_path = parts(insights, memory, scope.start_ns, scope.end_ns, where, paths_of)
     questions, paths = _total(sums for _, sums in by_question), _total(sums for _, sums in by_path)
-    ungrouped = questions.pop(None, None)
+    ungrouped = sum(questions.pop(none, (0,))[0] for none in (None, 0))
     some = _most(questions, limit)
     leaders = _leaders(insights, some)
     ways = _most({path: sums for path, sums in paths.items() if path is not None}, limit)
     texts = insights.texts([path for path in ways if path is not None])
     return {
         "traces": int(sum(sums[0] for sums in paths.values())),
-        "ungrouped": int(ungrouped[0]) if ungrouped else 0,
+        "ungrouped": int(ungrouped),
         "questions": [
             {
                 "id": number,
@@ -66,7 +67,7 @@ def behaviour(insights: Insights, memory: Memory, scope: Scope, limit: int = _MO
         "paths": [{"path": texts.get(path or 0, "?"), **_told(paths[path], by_path, path, scope)} for path in ways],
         "paths_left": len(paths) - len(ways),
         "repeating": _repeating(insights, scope, where),
-        "groups_questions": "likeness" in str(insights.meta("identity") or ""),
+        "groups_questions": insights.meta("grouping") != NOTHING,
     }
 
 

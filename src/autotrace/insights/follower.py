@@ -17,6 +17,8 @@ from autotrace.store.rates import Rates
 from . import schema
 from .database import Database
 from .facts import Facts, facts
+from .grouping import Grouping
+from .meaning import Meaning
 from .source import Found, Source
 
 #: Spans whose traces are looked at in one step.
@@ -51,21 +53,21 @@ class Follower:
     Args:
         store: The store's file; it must exist.
         path: `insights.db`, which is made.
+        meaning: The model that groups questions; None: their words do.
+        decides: Whether the settings say so; else questions are grouped as they have been.
 
     Raises:
         StoreError: The store cannot be read.
         sqlite3.Error: `insights.db` cannot be written.
     """
 
-    def __init__(self, store: Path, path: Path) -> None:
+    def __init__(self, store: Path, path: Path, meaning: Meaning | None = None, *, decides: bool = False) -> None:
         self._store = store
-        likeness = _likeness()
         self._rates = Rates()
         self._source = Source(store)
         self._file = _inode(store)
-        self.database = Database(path, f"{schema.VERSION} {self._file} {'likeness' if likeness else ''}")
-        leaders = self.database.connection.execute("SELECT id, leader FROM questions").fetchall()
-        self._groups = likeness.Groups(leaders) if likeness else None
+        self.database = Database(path, f"{schema.VERSION} {self._file}")
+        self._grouping = Grouping(self.database, meaning, decides=decides)
         self._seen: int | None = None
         self._swept = time.monotonic()
         self._compared = -math.inf
@@ -108,6 +110,7 @@ class Follower:
                 self._seen = version
         done = self._due() or done
         done = self._old() or done
+        done = self._grouping.step() or done
         if time.monotonic() - self._swept > _SWEEP_S:
             self._sweep()
         return done
@@ -185,7 +188,7 @@ class Follower:
             if found:
                 self.database.settle(number for _, spans, _ in found for number, _ in spans)
                 self.database.save(found, version)
-                self._save_groups(connection)
+                self._grouping.save(connection)
                 self._note(version=version)
             self._note(**notes, waiting=waiting)
 
@@ -193,18 +196,12 @@ class Follower:
 
     def _worked_out(self, trace: Found) -> tuple[Facts, list[tuple[int, str]], int | None]:
         made = facts(trace.spans, trace.payloads, trace.said, trace.feedback, self._rates)
-        question = made.texts[0]
-        group = None if question is None or self._groups is None else self._groups.group(question)
+        group = self._grouping.group(made.texts[0])
         trace_id = trace.spans[0].trace_id
         self._waiting.pop(trace_id, None)
         if len(trace.spans) > _LONG and any(span.status == "running" for span in trace.spans):
             self._waiting[trace_id] = time.monotonic() + _PATIENCE_S * len(trace.spans)
         return made, [(span.id, span.status) for span in trace.spans], group
-
-    def _save_groups(self, connection: sqlite3.Connection) -> None:
-        if self._groups is not None and self._groups.begun:
-            begun, self._groups.begun = self._groups.begun, []
-            connection.executemany("REPLACE INTO questions (id, leader) VALUES (?, ?)", begun)
 
     def _sweep(self) -> None:
         """Reads those again that were interrupted and ended after all; deletes what pruning has: the oldest traces."""
@@ -232,15 +229,6 @@ class Follower:
     def _note(self, **notes: Any) -> None:
         for key, value in notes.items():
             self.database.set_meta(key, value)
-
-
-def _likeness() -> Any:
-    """What finds groups of questions, where the library that it needs is installed."""
-    try:
-        from . import likeness
-    except ImportError:
-        return None
-    return likeness
 
 
 def _inode(path: Path) -> str:

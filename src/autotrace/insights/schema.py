@@ -77,6 +77,7 @@ STATEMENTS = (
     """,
     "CREATE INDEX traces_sessions ON traces (session) WHERE session IS NOT NULL",
     "CREATE INDEX traces_users ON traces (user) WHERE user IS NOT NULL",
+    "CREATE INDEX traces_ungrouped ON traces (id) WHERE question IS NULL",
     # What a list shows of a trace, cut: what was asked, what was answered, what went wrong, tags as a JSON object.
     "CREATE TABLE texts (trace INTEGER PRIMARY KEY, request TEXT, response TEXT, error TEXT, tags TEXT)",
     # The calls of a trace by model.
@@ -130,7 +131,7 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX failures_traces ON failures (failure, trace)",
-    # Groups of questions that are alike: `question` of a trace.
+    # Groups of questions that are alike: `question` of a trace; 0 is none, NULL is not known yet.
     "CREATE TABLE questions (id INTEGER PRIMARY KEY, leader TEXT NOT NULL, vector BLOB)",
     """
     CREATE TABLE feedback (
