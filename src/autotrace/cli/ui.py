@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from autotrace.config import Config
+    from autotrace.web.site import Locate
 
 _MISSING = '"autotrace ui" needs {}: pip install "autotrace-ai[ui]"'
 #: Connections that wait to be taken.
@@ -95,7 +96,16 @@ def _application(found: Config, token: str | None, hosts: tuple[str, ...], hide_
     from autotrace.web.site import Site
 
     names = {name.strip().lower().rstrip(".") for name in hosts}
-    return application(Site(found, hide_content, _judge), Rules(frozenset(names), token))
+    return application(Site(found, hide_content, _judge, _locate(found)), Rules(frozenset(names), token))
+
+
+def _locate(found: Config) -> Locate | None:
+    """What tells where a trace is in MLflow, where that is set up: its modules are loaded for who has a link alone."""
+    if "mlflow" not in found.destination and "MLFLOW_TRACKING_URI" not in found.standard:
+        return None
+    from autotrace.delivery.destinations.mlflow.links import Links
+
+    return Links(found)
 
 
 def _judge(trace_id: str, is_up: bool, comment: str | None, user: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,10 +16,22 @@ from .view import Insights
 _MOST, _EXAMPLES, _RELEASES = 100, 10, 12
 
 
-def failures_of(insights: Insights, part: Part) -> dict[int, tuple[int, int]]:
-    """By group, in how many traces of one bucket it occurred, and how often."""
-    sql, values = part.sql("f.failure, count(*), sum(f.count)", "failures AS f", "f.failure")
-    return {failure: (traces, count) for failure, traces, count in insights.rows(sql, values)}
+#: Of a group: in how many traces it occurred, how often, of which users and releases.
+Occurred = tuple[int, int, set[int], set[int]]
+
+
+def failures_of(insights: Insights, part: Part) -> dict[int, Occurred]:
+    """What occurred in one bucket, by group."""
+    sql, values = part.sql("f.failure, f.count, t.user, t.release", "failures AS f")
+    found: dict[int, Occurred] = {}
+    for failure, count, user, release in insights.rows(sql, values):
+        traces, before, users, releases = found.get(failure, (0, 0, set(), set()))
+        if user is not None:
+            users.add(user)
+        if release is not None:
+            releases.add(release)
+        found[failure] = (traces + 1, before + count, users, releases)
+    return found
 
 
 def traces_of(insights: Insights, part: Part) -> int:
@@ -50,10 +62,14 @@ def failure_list(
     traces = sum(count for _, count in parts(insights, memory, scope.start_ns, scope.end_ns, where, traces_of))
     totals: Counter[int] = Counter()
     counts: Counter[int] = Counter()
+    users: dict[int, set[int]] = defaultdict(set)
+    releases: dict[int, set[int]] = defaultdict(set)
     for _, part in found:
-        for failure, (touched, count) in part.items():
+        for failure, (touched, count, by, in_releases) in part.items():
             totals[failure] += touched
             counts[failure] += count
+            users[failure] |= by
+            releases[failure] |= in_releases
     groups = _groups(insights, totals)
     kinds: dict[str, dict[str, Any]] = {
         each: {"label": label, "traces": 0, "groups": 0} for each, label in KINDS.items()
@@ -65,7 +81,7 @@ def failure_list(
     chosen = [failure for failure in chosen if failure in groups][:limit]
     course = dict(found)
     starts = [start for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]
-    touched_by = _touched(insights, scope, where, chosen)
+    texts = insights.texts([number for failure in chosen for number in releases[failure]])
     seen = _seen(insights, chosen)
     return {
         "traces": traces,
@@ -77,9 +93,10 @@ def failure_list(
                 "traces": totals[failure],
                 "count": counts[failure],
                 "rate": totals[failure] / traces if traces else None,
-                "course": [course.get(start, {}).get(failure, (0, 0))[0] for start in starts],
+                "course": [course.get(start, {}).get(failure, (0,))[0] for start in starts],
                 **seen[failure],
-                **touched_by.get(failure, {"users": 0, "releases": []}),
+                "users": len(users[failure]),
+                "releases": sorted(texts.get(number, "?") for number in releases[failure])[-_RELEASES:],
             }
             for failure in chosen
         ],
@@ -99,16 +116,19 @@ def failure(insights: Insights, memory: Memory, scope: Scope, number: int) -> di
     where = Where.of(insights, scope)
     found = dict(parts(insights, memory, scope.start_ns, scope.end_ns, where, failures_of))
     starts = [start for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]
-    course = [found.get(start, {}).get(number, (0, 0))[0] for start in starts]
+    course = [found.get(start, {}).get(number, (0,))[0] for start in starts]
+    occurred = [part[number] for part in found.values() if number in part]
+    texts = insights.texts([release for each in occurred for release in each[3]])
     return {
         "id": number,
         **groups[number],
         "traces": sum(course),
-        "count": sum(part.get(number, (0, 0))[1] for part in found.values()),
+        "count": sum(each[1] for each in occurred),
         "course": course,
         "starts": [ranges.iso(start) for start in starts],
         **_seen(insights, [number])[number],
-        **_touched(insights, scope, where, [number]).get(number, {"users": 0, "releases": []}),
+        "users": len({user for each in occurred for user in each[2]}),
+        "releases": sorted(texts.values())[-_RELEASES:],
         "examples": _examples(insights, scope, where, number),
     }
 
@@ -135,28 +155,6 @@ def _seen(insights: Insights, numbers: Sequence[int]) -> dict[int, dict[str, str
         first, last = insights.rows(sql, (number, number))[0]
         found[number] = {"first_seen": ranges.iso(first or 0), "last_seen": ranges.iso(last or 0)}
     return found
-
-
-def _touched(insights: Insights, scope: Scope, where: Where, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """How many users each touched, and in which releases it occurred."""
-    if not numbers:
-        return {}
-    marks = ", ".join("?" * len(numbers))
-    sql = f"""
-        SELECT f.failure, count(DISTINCT t.user), group_concat(DISTINCT t.release)
-        FROM failures AS f CROSS JOIN traces AS t ON t.id = f.trace
-        WHERE f.failure IN ({marks}) AND f.trace >= ? AND f.trace < ? AND {where.sql} GROUP BY f.failure
-    """  # noqa: S608
-    rows = insights.rows(sql, (*numbers, scope.start_ns, scope.end_ns, *where.values))
-    releases = {row[0]: [int(number) for number in (row[2] or "").split(",") if number] for row in rows}
-    texts = insights.texts([number for each in releases.values() for number in each])
-    return {
-        row[0]: {
-            "users": row[1],
-            "releases": sorted(texts.get(number, "?") for number in releases[row[0]])[-_RELEASES:],
-        }
-        for row in rows
-    }
 
 
 def _examples(insights: Insights, scope: Scope, where: Where, number: int) -> list[dict[str, Any]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, field
+from operator import add
 from typing import Any
 
 from .buckets import quantile_ms
@@ -34,6 +35,11 @@ _SUMS = {
 #: Those that are no figures of their own.
 _HIDDEN = frozenset({"cost_usd", "tokens_squared", "cost_squared", "with_tokens"})
 _COLUMNS = ", ".join(_SUMS.values())
+
+
+#: The figures of a part, as it is remembered: sums, traces by bucket of latency, and of the time to the first token,
+#: rows by model, rows by tool and bucket of latency.
+Packed = tuple[Sequence[float], list[Any], list[Any], list[Any], list[Any]]
 
 
 @dataclass(slots=True)
@@ -122,53 +128,44 @@ class Figures:
         }
 
 
-def figures_of(insights: Insights, part: Part) -> Figures:
-    """The figures of one bucket of time."""
-    found = Figures()
+def figures_of(insights: Insights, part: Part) -> Packed:
+    """The figures of one bucket of time, packed."""
     ask = insights.connection.execute
-    found.sums = dict(zip(_SUMS, ask(*part.sql(_COLUMNS)).fetchone(), strict=True))
-    if not found.sums["traces"]:
-        return found
-    for name in ("latency", "ttft"):
-        rows = ask(*part.sql(f"t.{name}, count(*)", group=f"t.{name}"))
-        getattr(found, name).update({bucket: count for bucket, count in rows if bucket is not None})
-    sums = "sum(u.calls), sum(u.errors), sum(u.input_tokens), sum(u.output_tokens), sum(u.cache_read_tokens)"
-    columns = f"u.model, count(*), {sums}, sum(u.reasoning_tokens), total(u.cost_usd), count(u.cost_usd)"
-    for model, *values in ask(*part.sql(columns, "usage AS u", "u.model")):
-        found.models[model] = ModelFigures(*values)
+    sums = ask(*part.sql(_COLUMNS)).fetchone()
+    if not sums[0]:
+        return sums, [], [], [], []
+    histograms = [
+        [row for row in ask(*part.sql(f"t.{name}, count(*)", group=f"t.{name}")) if row[0] is not None]
+        for name in ("latency", "ttft")
+    ]
+    used = "sum(u.calls), sum(u.errors), sum(u.input_tokens), sum(u.output_tokens), sum(u.cache_read_tokens)"
+    columns = f"u.model, count(*), {used}, sum(u.reasoning_tokens), total(u.cost_usd), count(u.cost_usd)"
+    models = ask(*part.sql(columns, "usage AS u", "u.model")).fetchall()
     columns = "c.tool, c.latency, sum(c.calls), sum(c.errors), sum(c.duration_ns)"
-    for tool, latency, calls, errors, duration in ask(*part.sql(columns, "tool_calls AS c", "c.tool, c.latency")):
-        figures = found.tools.setdefault(tool, ToolFigures())
-        figures.calls += calls
-        figures.errors += errors
-        figures.duration_ns += duration
-        figures.latency[latency] += calls
-    return found
+    tools = ask(*part.sql(columns, "tool_calls AS c", "c.tool, c.latency")).fetchall()
+    return sums, *histograms, models, tools
 
 
-def total(parts: Iterable[Figures]) -> Figures:
+def total(parts: Iterable[Packed]) -> Figures:
     """The figures of several parts together."""
     found = Figures()
-    for part in parts:
-        for name, value in part.sums.items():
-            found.sums[name] += value
-        _add(found.latency, part.latency)
-        _add(found.ttft, part.ttft)
-        for model, figures in part.models.items():
-            _add_fields(found.models.setdefault(model, ModelFigures()), figures)
-        for tool, calls in part.tools.items():
+    totals = [0.0] * len(_SUMS)
+    for sums, latency, ttft, models, tools in parts:
+        totals = list(map(add, totals, sums))
+        _add(found.latency, latency)
+        _add(found.ttft, ttft)
+        for model, *values in models:
+            before = found.models.get(model)
+            found.models[model] = ModelFigures(*(values if before is None else map(add, astuple(before), values)))
+        for tool, bucket, calls, errors, duration in tools:
             one = found.tools.setdefault(tool, ToolFigures())
-            one.calls, one.errors = one.calls + calls.calls, one.errors + calls.errors
-            one.duration_ns += calls.duration_ns
-            _add(one.latency, calls.latency)
+            one.calls, one.errors = one.calls + calls, one.errors + errors
+            one.duration_ns += duration
+            one.latency[bucket] = one.latency.get(bucket, 0) + calls
+    found.sums = dict(zip(_SUMS, totals, strict=True))
     return found
 
 
-def _add(counts: Counter[int], more: Counter[int]) -> None:
-    for bucket, count in more.items():
+def _add(counts: Counter[int], more: Iterable[tuple[int, int]]) -> None:
+    for bucket, count in more:
         counts[bucket] = counts.get(bucket, 0) + count
-
-
-def _add_fields(figures: ModelFigures, more: ModelFigures) -> None:
-    for name in figures.__slots__:
-        setattr(figures, name, getattr(figures, name) + getattr(more, name))

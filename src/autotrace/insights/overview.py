@@ -10,7 +10,7 @@ import orjson
 from . import ranges
 from .buckets import quantile_ms
 from .counted import counted
-from .figures import Figures, figures_of, total
+from .figures import Figures, Packed, figures_of, total
 from .parts import Memory, Where, parts
 from .scope import Scope
 from .view import Insights
@@ -52,12 +52,12 @@ def overview(insights: Insights, memory: Memory, scope: Scope) -> dict[str, Any]
     }
 
 
-def course(found: Sequence[tuple[int, Figures]], scope: Scope) -> list[dict[str, Any]]:
+def course(found: Sequence[tuple[int, Packed]], scope: Scope) -> list[dict[str, Any]]:
     """The figures of every bucket of a range, also of those that nothing is in."""
     known = dict(found)
     told = []
     for start, end in ranges.buckets(scope.start_ns, scope.end_ns):
-        part = known.get(start) or Figures()
+        part = total([known[start]]) if start in known else Figures()
         told.append(
             {
                 "start": ranges.iso(start),

@@ -75,8 +75,12 @@ STATEMENTS = (
         repeats INTEGER NOT NULL
     )
     """,
-    "CREATE INDEX traces_sessions ON traces (session) WHERE session IS NOT NULL",
-    "CREATE INDEX traces_users ON traces (user) WHERE user IS NOT NULL",
+    # With all that is told of each, and what is most often asked for: a user's traces lie scattered over the table.
+    *(
+        f"CREATE INDEX traces_{kind}s ON traces ({kind}, failed, input_tokens, output_tokens, cost_usd, up, down, "
+        f"environment, service, release, models) WHERE {kind} IS NOT NULL"
+        for kind in ("session", "user")
+    ),
     "CREATE INDEX traces_ungrouped ON traces (id) WHERE question IS NULL",
     # What a list shows of a trace, cut: what was asked, what was answered, what went wrong, tags as a JSON object.
     "CREATE TABLE texts (trace INTEGER PRIMARY KEY, request TEXT, response TEXT, error TEXT, tags TEXT)",

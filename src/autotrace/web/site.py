@@ -15,7 +15,10 @@ from autotrace.errors import StoreError
 from autotrace.insights.opening import place
 from autotrace.insights.parts import Memory
 from autotrace.insights.view import Insights
+from autotrace.store.outline import TraceReader
 
+#: Of a trace in the store, a link to it elsewhere: `href`, and `what` it leads to.
+Locate = Callable[[TraceReader, str], dict[str, str] | None]
 #: Pages that are worked out at the same time.
 MOST_AT_ONCE = 3
 
@@ -37,12 +40,14 @@ class Site:
         hides_content: Whether what was said is left out of every page.
         csrf: What a form must send with it, that other sites cannot know.
         judge: Passes feedback on: of which trace, thumb up or not, comment, who says so; None: nothing can be said.
+        mlflow: Tells where a trace is in MLflow; None: it does not go there.
         memory: What was summed up before.
     """
 
     config: Config
     hides_content: bool = False
     judge: Callable[[str, bool, str | None, str | None], None] | None = None
+    mlflow: Locate | None = None
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     memory: Memory = field(default_factory=Memory)
     _idle: queue.SimpleQueue[Opened] = field(default_factory=queue.SimpleQueue)

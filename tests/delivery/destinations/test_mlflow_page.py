@@ -48,5 +48,8 @@ def test_a_thumb_arrives_in_the_store_and_in_mlflow(
         (stored,) = page.json(f"trace/{trace_id}.json")["feedback"]["verdicts"]
         assert (stored["thumb"], stored["comment"]["text"]) == ("down", "Not <b>this</b> one.")
         tab.close()
+        number = mlflow_server.info(trace_id)["trace_location"]["mlflow_experiment"]["experiment_id"]
+        place = f"{mlflow_server.url}/#/experiments/{number}/traces?selectedEvaluationId=tr-{trace_id}"
+        assert page.json(f"trace/{trace_id}.json")["links"]["mlflow"] == {"what": "trace", "href": place}
     (found,) = mlflow_server.info(trace_id)["assessments"]
     assert (found["feedback"]["value"], found["rationale"]) == (False, "Not <b>this</b> one.")

@@ -13,10 +13,11 @@ import orjson
 import pytest
 
 from autotrace.config import Config, Setting
+from autotrace.delivery.destinations.mlflow.links import Links
 from autotrace.store.outline import TraceReader
 from autotrace.store.reader import Reader
 from autotrace.store.spans import Payload
-from autotrace.web.pages import trace, trace_mlflow
+from autotrace.web.pages import trace
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
 
@@ -384,7 +385,7 @@ def test_the_link_to_mlflow(traces: Any, config: Config, href: str | None) -> No
     """The same trace in MLflow where its place is known, without credentials; else the experiment, else nothing."""
     traces.add()
     with TraceReader(traces.path) as reader:
-        found = trace_mlflow.link(config, reader, "a" * 32)
+        found = Links(config)(reader, "a" * 32)
     assert (found and found["href"]) == (href and href.format("a" * 32))
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from autotrace.config import Config
 from autotrace.store import prices
 from autotrace.store.outline import Outline, TraceReader
 from autotrace.store.spans import Payload, Span, utc
 
-from . import trace_curl, trace_details, trace_documents, trace_feedback, trace_mlflow
+from ..site import Locate
+from . import trace_curl, trace_details, trace_documents, trace_feedback
 from .page import Asked, NotThere, Page
 from .trace_address import TOP, VIEWS, Address
 from .trace_conversation import Conversation, asked_and_answered, is_captured
@@ -28,7 +28,7 @@ def data(
     trace_id: str,
     query: Mapping[str, str],
     *,
-    config: Config | None = None,
+    mlflow: Locate | None = None,
     hide_content: bool = False,
 ) -> dict[str, Any] | None:
     """What the page shows; None where there is no such trace.
@@ -38,7 +38,7 @@ def data(
         trace_id: 32 hexadecimal digits; anything else is no trace.
         query: `span`, `view` (`chat`, `details`, `raw`), `row` (line of the tree), `open` (ids of spans, with commas
             between, whose children are all shown), `full=1`. What cannot be used counts as not given.
-        config: The settings, for the link to MLflow; None: no link.
+        mlflow: Tells where a trace is in MLflow; None: no link.
         hide_content: Leave out what was said.
 
     Raises:
@@ -59,7 +59,7 @@ def data(
             *_notes(outline, tree, address, span),
             *(label(note) for note in dict.fromkeys(reader.notes[noted:])),
         ],
-        "links": _links(reader, outline, address, config),
+        "links": _links(reader, outline, address, mlflow),
         "feedback": {**feedback, "action": f"/trace/{outline.trace_id}/feedback"},
         "tree": _tree(reader, tree, address, span),
         "view": address.view,
@@ -122,7 +122,7 @@ def _notes(outline: Outline, tree: Tree, address: Address, span: Span) -> list[s
     return found
 
 
-def _links(reader: TraceReader, outline: Outline, address: Address, config: Config | None) -> dict[str, Any]:
+def _links(reader: TraceReader, outline: Outline, address: Address, mlflow: Locate | None) -> dict[str, Any]:
     before, after = reader.beside(outline)
     session, user = outline.labels["session"], outline.labels["user"]
     return {
@@ -131,7 +131,7 @@ def _links(reader: TraceReader, outline: Outline, address: Address, config: Conf
         "next": None if after is None else f"/trace/{after}",
         "session": None if session is None else _identified("/session", session),
         "user": None if user is None else _identified("/user", user),
-        "mlflow": None if config is None else trace_mlflow.link(config, reader, outline.trace_id),
+        "mlflow": None if mlflow is None else mlflow(reader, outline.trace_id),
     }
 
 
@@ -243,7 +243,7 @@ def _page(asked: Asked) -> dict[str, Any]:
     site = asked.site
     with TraceReader(site.store) as reader:
         found = data(
-            reader, asked.path["trace_id"], asked.query.other, config=site.config, hide_content=site.hides_content
+            reader, asked.path["trace_id"], asked.query.other, mlflow=site.mlflow, hide_content=site.hides_content
         )
     if found is None:
         raise NotThere("There is no trace of this id in the store; it may have been deleted.")
