@@ -26,7 +26,8 @@ KINDS: Mapping[str, str] = {
 _TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "incomplete"})
 _REFUSED = frozenset({"refusal", "content_filter", "safety", "blocklist", "prohibited_content", "spii", "recitation"})
 _TIMEOUT = re.compile(r"time(d)?[ _-]?out|deadline exceeded", re.IGNORECASE)
-_QUOTED = re.compile(r"'[^'\n]{1,400}'|\"[^\"\n]{1,400}\"|`[^`\n]{1,400}`")
+#: An apostrophe within a word (`couldn't`) quotes nothing; `b'...'` is how Python shows bytes.
+_QUOTED = re.compile(r"(?:(?<!\w)|(?<=\bb))'[^'\n]{1,400}'(?!\w)|\"[^\"\n]{1,400}\"|`[^`\n]{1,400}`")
 _CODE = re.compile(r"[a-z]+(?:[_.][a-z]+)+")
 #: Words of a quoted text that is a value, at most.
 _FEW_WORDS = 2
@@ -40,8 +41,9 @@ _CHANGING = (
     (re.compile(r"\b[a-z]{1,12}[-_](?=[a-z]*[0-9])[a-z0-9]{6,}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"(?<![\w<])/[\w.@-]+(?:/[\w.@-]+)+"), "<path>"),
     (re.compile(r"(?<!\w)\d+(?:[.,:]\d+)*(?:ns|us|ms|s|m|h|k|kb|mb|gb|%)?(?!\w)", re.IGNORECASE), "<n>"),
-    (re.compile(r"\s+"), " "),
 )
+#: Times that a message is gone through, at most: what is cut, or stands beside what was put in, may look otherwise.
+_ROUNDS = 4
 
 
 class Failure(NamedTuple):
@@ -85,10 +87,19 @@ def failures(
 
 def normalised(message: str) -> str:
     """A message without what differs from one occurrence to the next: numbers, ids, quoted texts, addresses."""
-    text = _QUOTED.sub(_unquoted, message[: 4 * _LONGEST])
+    text = message[: 4 * _LONGEST]
+    for _ in range(_ROUNDS):
+        before, text = text, _without_values(text)
+        if text == before:
+            break
+    return text
+
+
+def _without_values(text: str) -> str:
+    text = _QUOTED.sub(_unquoted, " ".join(text.split()))
     for pattern, replacement in _CHANGING:
         text = pattern.sub(replacement, text)
-    return text.strip()[:_LONGEST]
+    return text[:_LONGEST].strip()
 
 
 def _unquoted(match: re.Match[str]) -> str:
@@ -117,9 +128,10 @@ def _answers(span: Span, payload: Payload) -> Iterator[Failure]:
         if event.get("name") == "retry":
             cause = event.get("attributes")
             type_ = cause.get("error.type") if isinstance(cause, Mapping) else None
-            yield Failure("retry", str(type_ or ""), place(span), model=span.model or "")
+            yield Failure("retry", type_ if isinstance(type_, str) else "", place(span), model=span.model or "")
     reasons = payload.attributes.get("gen_ai.response.finish_reasons")
-    said = {str(reason).lower() for reason in reasons} if isinstance(reasons, list | tuple) else set()
+    told = reasons if isinstance(reasons, list | tuple) else ()
+    said = {reason.lower() for reason in told if isinstance(reason, str)}
     parts = [part for message in output_messages(payload.attributes) for part in message.parts]
     if said & _REFUSED or any(part.get("type") == "refusal" for part in parts):
         yield Failure("refusal", place=place(span), model=span.model or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from autotrace.store.messages import output_messages, value_text
 from autotrace.store.spans import Payload, Span
@@ -40,8 +41,14 @@ def steps(spans: Sequence[Span], payloads: Mapping[int, Payload], models: Sequen
         return found
     for span in models:
         for message in output_messages(payloads.get(span.id, Payload()).attributes):
-            found += [str(part.get("name") or "tool") for part in message.parts if part.get("type") == "tool_call"]
+            found += [_called(part) for part in message.parts if part.get("type") == "tool_call"]
     return found
+
+
+def _called(part: Mapping[str, Any]) -> str:
+    """The tool that a model asked for; its name may be anything that JSON can tell."""
+    name = part.get("name")
+    return name.encode("utf-8", "replace").decode() if isinstance(name, str) and name else "tool"
 
 
 def path(names: Sequence[str]) -> str:

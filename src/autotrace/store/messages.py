@@ -55,7 +55,7 @@ def part_text(part: Mapping[str, Any]) -> str:
     if kind in ("reasoning", "refusal"):
         return f"[{kind}] {value_text(part.get('content')) or ''}"
     if kind in ("tool_call", "server_tool_call"):
-        return f"{part.get('name') or 'tool'}({value_text(part.get('arguments')) or ''})"
+        return f"{value_text(part.get('name')) or 'tool'}({value_text(part.get('arguments')) or ''})"
     if kind in ("tool_call_response", "server_tool_call_response"):
         return value_text(part.get("response")) or ""
     if kind in ("blob", "uri", "file"):
@@ -75,17 +75,17 @@ def value_text(value: Any) -> str | None:
 
 def _media(part: Mapping[str, Any]) -> str:
     """`image image/png 12 kB sha256:ab12…`"""
-    words = [str(part.get("modality") or part.get("type"))]
+    words = [value_text(part.get("modality") or part.get("type")) or ""]
     if part.get("mime_type"):
-        words.append(str(part["mime_type"]))
+        words.append(value_text(part["mime_type"]) or "")
     size = part.get("size")
     if isinstance(size, int | float):
         words.append(f"{size:.0f} B" if size < 1000 else f"{size / 1000:.0f} kB")
     if part.get("sha256"):
-        words.append(f"sha256:{str(part['sha256'])[:4]}…")
+        words.append(f"sha256:{(value_text(part['sha256']) or '')[:4]}…")
     address = part.get("uri") or part.get("file_id") or (part.get("content") if part.get("type") != "blob" else None)
     if address:
-        words.append(str(address))
+        words.append(value_text(address) or "")
     return " ".join(words)
 
 
@@ -103,7 +103,7 @@ def _messages(value: Any) -> list[Message]:
     if not isinstance(found, list):
         return []
     return [
-        Message(str(item.get("role") or "?"), _parts(item.get("parts")), _name(item.get("name")))
+        Message(_name(item.get("role")) or "?", _parts(item.get("parts")), _name(item.get("name")))
         for item in found
         if isinstance(item, dict)
     ]
