@@ -15,9 +15,9 @@ from .view import Insights
 _MOST, _REPEATING = 60, 15
 _SUMS = (
     "count(*), total(t.failed), total(t.up > 0), total(t.down > 0), total(t.cost_usd), total(t.repeats > 0), "
-    "total(t.duration_ns)"
+    "total(t.duration_ns), count(t.cost_usd), count(t.duration_ns)"
 )
-_NAMES = ("traces", "failed", "liked", "disliked", "cost_usd", "repeating", "duration_ns")
+_NAMES = ("traces", "failed", "liked", "disliked", "cost_usd", "repeating", "duration_ns", "priced", "ended")
 
 Sums = dict[int | None, tuple[float, ...]]
 
@@ -46,59 +46,59 @@ def behaviour(insights: Insights, memory: Memory, scope: Scope, limit: int = _MO
     where = Where.of(insights, scope)
     by_question = parts(insights, memory, scope.start_ns, scope.end_ns, where, questions_of)
     by_path = parts(insights, memory, scope.start_ns, scope.end_ns, where, paths_of)
-    questions, paths = _total(sums for _, sums in by_question), _total(sums for _, sums in by_path)
-    ungrouped = sum(questions.pop(none, (0,))[0] for none in (None, 0))
-    some = _most(questions, limit)
+    questions, paths = (_counts(sums for _, sums in found) for found in (by_question, by_path))
+    traces = sum(paths.values())
+    ungrouped = sum(questions.pop(none, 0) for none in (None, 0))
+    some, ways = _most(questions, limit), _most(paths, limit)
     leaders = _leaders(insights, some)
-    ways = _most({path: sums for path, sums in paths.items() if path is not None}, limit)
     texts = insights.texts([path for path in ways if path is not None])
     return {
-        "traces": int(sum(sums[0] for sums in paths.values())),
+        "traces": int(traces),
         "ungrouped": int(ungrouped),
         "questions": [
             {
                 "id": number,
                 "question": leaders.get(number or 0, "?"),
-                **_told(questions[number], by_question, number, scope),
+                **_told(by_question, number, scope),
             }
             for number in some
         ],
         "questions_left": len(questions) - len(some),
-        "paths": [{"path": texts.get(path or 0, "?"), **_told(paths[path], by_path, path, scope)} for path in ways],
+        "paths": [{"path": texts.get(path or 0, "?"), **_told(by_path, path, scope)} for path in ways],
         "paths_left": len(paths) - len(ways),
         "repeating": _repeating(insights, scope, where),
         "groups_questions": insights.meta("grouping") != NOTHING,
     }
 
 
-def _total(parts: Iterable[Sums]) -> Sums:
-    found: Sums = {}
+def _counts(parts: Iterable[Sums]) -> dict[int | None, float]:
+    """Traces by group: all else is summed up for those alone that are shown."""
+    found: dict[int | None, float] = {}
     for part in parts:
         for number, sums in part.items():
-            before = found.get(number)
-            found[number] = sums if before is None else tuple(map(sum, zip(before, sums, strict=True)))
+            found[number] = found.get(number, 0) + sums[0]
     return found
 
 
-def _most(sums: Sums, limit: int) -> list[int | None]:
-    return sorted(sums, key=lambda number: (-sums[number][0], number or 0))[:limit]
+def _most(counts: dict[int | None, float], limit: int) -> list[int | None]:
+    return sorted(counts, key=lambda number: (-counts[number], number or 0))[:limit]
 
 
-def _told(
-    sums: tuple[float, ...], course: Sequence[tuple[int, Sums]], number: int | None, scope: Scope
-) -> dict[str, Any]:
-    told = dict(zip(_NAMES, sums, strict=True))
+def _told(course: Sequence[tuple[int, Sums]], number: int | None, scope: Scope) -> dict[str, Any]:
+    sums = zip(*(part[number] for _, part in course if number in part), strict=True)
+    told = dict(zip(_NAMES, map(sum, sums), strict=True))
     traces, judged = told["traces"], told["liked"] + told["disliked"]
     known = {start: part[number][0] for start, part in course if number in part}
     counts = [int(known.get(start, 0)) for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]
     return {
         **{name: int(told[name]) for name in ("traces", "failed", "liked", "disliked", "repeating")},
-        "cost_usd": told["cost_usd"],
-        "cost_per_trace_usd": told["cost_usd"] / traces if traces else None,
+        # Of those whose price is known.
+        "cost_usd": told["cost_usd"] if told["priced"] else None,
+        "cost_per_trace_usd": told["cost_usd"] / told["priced"] if told["priced"] else None,
         "error_rate": told["failed"] / traces if traces else None,
         # Of those that were judged: most users say nothing.
         "dislike_rate": told["disliked"] / judged if judged else None,
-        "duration_ms": told["duration_ns"] / traces / 1e6 if traces else None,
+        "duration_ms": told["duration_ns"] / told["ended"] / 1e6 if told["ended"] else None,
         "course": counts,
         "trend": _trend(counts),
     }

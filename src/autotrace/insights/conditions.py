@@ -215,7 +215,7 @@ class _Translation:
 
     def _question(self, term: Term) -> Condition:
         if term.is_any:
-            return Condition("t.question IS NOT NULL")
+            return Condition("t.question > 0")
         if term.value.isascii() and term.value.isdigit() and not (term.before or term.after):
             return self._one_of("t.question", [min(int(term.value), _END_OF_TIME)])
         match = matching("leader", term, _is_part(term))

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 #: Bytes that are remembered.
 _MOST_BYTES = 24 * 1024 * 1024
+#: Conditions that are remembered; each may have a temporary table.
+_CONDITIONS = 8
 #: How the condition of a scope begins, where it has more to say than its range.
 _WITHIN = "(t.id >= ? AND t.id < ?)"
 
@@ -34,9 +36,21 @@ class Where(NamedTuple):
         Raises:
             FilterError: Its filter cannot be read.
         """
-        found = condition(insights.connection, scope, insights.search, insights.notes)
+        # What words are in is asked of the whole store, and several parts of a page have the same scope.
+        key, version = scope, insights.version()
+        known = insights.conditions.get(key)
+        if known is not None and known[0] == version:
+            insights.notes += [note for note in known[2] if note not in insights.notes]
+            return cls(*known[1])
+        notes: list[str] = []
+        found = condition(insights.connection, scope, insights.search, notes)
+        insights.notes += [note for note in notes if note not in insights.notes]
         rest = found.sql.removeprefix(_WITHIN)
-        return cls() if rest == found.sql else cls(rest.removeprefix(" AND "), tuple(found.params[2:]))
+        where = cls() if rest == found.sql else cls(rest.removeprefix(" AND "), tuple(found.params[2:]))
+        while len(insights.conditions) >= _CONDITIONS:
+            insights.conditions.pop(next(iter(insights.conditions)))
+        insights.conditions[key] = (version, where, notes)
+        return where
 
     @property
     def is_all(self) -> bool:

@@ -37,6 +37,8 @@ class Insights:
     def __init__(self, path: Path, store: Path) -> None:
         self.path = path
         self.notes: list[str] = []
+        #: Conditions of scopes, with the version as of which they hold, and notes (parts.py).
+        self.conditions: dict[Any, Any] = {}
         self.store = TraceReader(store)
         try:
             self.connection = sqlite3.connect(
