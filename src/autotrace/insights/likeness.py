@@ -14,21 +14,28 @@ from collections.abc import Iterable
 from rapidfuzz.fuzz import token_set_ratio, token_sort_ratio
 
 #: From this likeness on (0 to 100) two questions are of one group.
-_ALIKE = 62.0
+_ALIKE = 57.0
 #: Groups that there may be; what is like none of them afterwards has no group.
 _MOST_GROUPS = 3000
 #: Leaders that a question is compared with.
 _CANDIDATES = 24
 #: Questions whose group is remembered.
 _MOST_KNOWN = 50_000
+#: Words of a question, as a share, that may be names.
+_NAMES = 0.34
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _IDS = re.compile(r"\S*\d\S*")
 _COMMON = frozenset(
     """
-    a about all am an and any are as at be been but by can could did do does for from get give had has have
-    hello hey hi how i i'd i'm if in into is it it's its just like me my need of off on or our out over please
-    should so some tell thank thanks that the their them then there these they this to up us want was we were
-    what what's when where which who why will with would you your
+    a about actually afternoon again all already also am an and any anyway are as asap asked at be been bother
+    but by can can't cannot cheers could currently day dear did didn't do does doesn't don't else even evening
+    ever first for from get give good greetings had has have hello help hey hi honestly hope how i i'd i'm i've
+    if in instead into is isn't it it's its just kindly know last later let's like maybe me morning much my name
+    need never new nice night now of off ok okay on one or our out over please question questions quick reach
+    really regards right see should since so some soon sorry still sure tell than thank thanks that the their
+    them then there there's these they thing things think this to today tomorrow too try up urgent urgently us
+    use using very want wanted wants was we well were what what's when where which who why will with without
+    won't would yes yesterday yet you you're your
     """.split()  # noqa: SIM905 (so it can be read)
 )
 
@@ -64,7 +71,7 @@ class Groups:
         best, likeness = None, 0.0
         for number in self._candidates(words):
             leader = self._leaders[number]
-            found = 0.6 * token_set_ratio(words, leader) + 0.4 * token_sort_ratio(words, leader)
+            found = 0.4 * token_set_ratio(words, leader) + 0.6 * token_sort_ratio(words, leader)
             if found > likeness:
                 best, likeness = number, found
         if likeness >= _ALIKE:
@@ -93,6 +100,11 @@ class Groups:
 
 def key(question: str) -> str:
     """What counts of a question: its words without the most common ones, without numbers and ids."""
-    words = [word.lower() for word in _WORD.findall(_IDS.sub(" ", question[:500]))]
-    rare = [word for word in words if word not in _COMMON]
-    return " ".join((rare or words)[:40])
+    words = _WORD.findall(_IDS.sub(" ", question[:500]))
+    # Within a sentence a capital begins a name, in languages where it does not begin every noun.
+    names = {word for word in words[1:] if word[:1].isupper() and not word.isupper()}
+    if len(names) > _NAMES * len(words):
+        names = set()
+    known = [word.lower() for word in words if word not in names]
+    rare = [word for word in known if word not in _COMMON]
+    return " ".join((rare or known or [word.lower() for word in words])[:40])
