@@ -20,6 +20,8 @@ _SUMS = "sum(traces), sum(CASE WHEN status IN ('error', 'interrupted') THEN trac
 _HOLDS_S = 30
 #: What is counted more than what is kept, as a share and in traces, before it is told: the follower is a little behind.
 _SLACK, _FEW = 1.03, 20
+#: A range that ended so long ago is one until now.
+_BEHIND_NS = 60 * 10**9
 
 
 def counted(insights: Insights, memory: Memory, scope: Scope, kept: int) -> dict[str, Any] | None:
@@ -30,7 +32,7 @@ def counted(insights: Insights, memory: Memory, scope: Scope, kept: int) -> dict
     Args:
         insights: Who is asked.
         memory: What was answered before.
-        scope: Which traces; the range is taken in whole hours.
+        scope: Which traces; the range is taken in whole hours, of which the last may go on.
         kept: How many of them are kept.
 
     Returns:
@@ -50,7 +52,9 @@ def counted(insights: Insights, memory: Memory, scope: Scope, kept: int) -> dict
 def _asked(insights: Insights, scope: Scope) -> dict[str, Any]:
     named = {name: getattr(scope, name) for name in ("environment", "service", "release")}
     chosen = {name: value for name, value in named.items() if value is not None}
-    hours = -(-scope.start_ns // HOUR_NS), (scope.end_ns - 1) // HOUR_NS
+    # Of an hour that goes on after the range all would be counted, and not all be in it; none has gone on beyond now.
+    is_now = scope.end_ns >= time.time_ns() - _BEHIND_NS
+    hours = -(-scope.start_ns // HOUR_NS), (scope.end_ns - 1 if is_now else scope.end_ns - HOUR_NS) // HOUR_NS
     sums = insights.store.counted(_SUMS, *hours, chosen)
     traces, failed = (int(value or 0) for value in (sums[0] if sums else (0, 0)))
     latency = sum(int.from_bytes(row[0], "little") for row in insights.store.counted("latency", *hours, chosen))

@@ -119,7 +119,8 @@ class Figures:
         return {
             **counts,
             "tokens": int(self.tokens),
-            "cost_usd": sums["cost_usd"],
+            # Where the price of none is known, nothing is known; some traces of several may be left out.
+            "cost_usd": sums["cost_usd"] if sums["priced"] or not sums["traces"] else None,
             "error_rate": self.share("failed"),
             "tokens_per_trace": self.per_trace("tokens"),
             "cost_per_trace_usd": self.per_trace("cost_usd"),

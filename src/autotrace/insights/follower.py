@@ -69,7 +69,7 @@ class Follower:
         self.database = Database(path, f"{schema.VERSION} {self._file}")
         self._grouping = Grouping(self.database, meaning, decides=decides)
         self._seen: int | None = None
-        self._swept = time.monotonic()
+        self._swept = -math.inf  # a command takes few steps, and must not tell of what was deleted before
         self._compared = -math.inf
         # Long traces by when they may be read again; after a restart at once.
         self._waiting = dict.fromkeys(orjson.loads(self.database.meta("waiting") or "[]"), 0.0)

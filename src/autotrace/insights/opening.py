@@ -46,13 +46,17 @@ def lock(path: Path, *, waits: bool = False) -> Iterator[bool]:
     """
     file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
-            yield True
-        except BlockingIOError:
-            yield False
+        yield _locked(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
     finally:
         os.close(file)
+
+
+def _locked(file: int, how: int) -> bool:
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
+    return True
 
 
 @contextmanager

@@ -1,0 +1,182 @@
+"""Two selections side by side: what is more than noise, and what is not."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autotrace.insights import ranges
+from autotrace.insights.buckets import bucket
+from autotrace.insights.comparison import ROWS, comparison, means, proportions, ranks
+from autotrace.insights.opening import opened
+from autotrace.insights.parts import Memory
+from autotrace.insights.scope import Scope
+from tests.store.conftest import BEGAN, Store
+
+from .traffic import traffic, write
+
+EVER = Scope(BEGAN, BEGAN + 3 * ranges.DAY_NS)
+
+
+def two_sided(z: float) -> float:
+    """The chance of a normal variate so far from nothing, by the complementary error function."""
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "other_hits", "other_of"), [(15, 100, 5, 100), (30, 200, 60, 180), (0, 50, 7, 60), (10, 10, 3, 12)]
+)
+def test_shares(hits: int, of: int, other_hits: int, other_of: int) -> None:
+    """The square of z is the chi-squared statistic of the table of four, which has nothing to do with z's formula."""
+    table = [[hits, of - hits], [other_hits, other_of - other_hits]]
+    whole = of + other_of
+    columns = [table[0][0] + table[1][0], table[0][1] + table[1][1]]
+    statistic = 0.0
+    for row, count in zip(table, (of, other_of), strict=True):
+        for found, column in zip(row, columns, strict=True):
+            expected = count * column / whole
+            statistic += (found - expected) ** 2 / expected
+    chance = proportions(hits, of, other_hits, other_of)
+    assert chance == pytest.approx(two_sided(math.sqrt(statistic)), rel=1e-9)
+    assert chance == pytest.approx(proportions(other_hits, other_of, hits, of))
+
+
+def test_a_share_by_hand() -> None:
+    """15 of 100 against 5 of 100: z is 0.1 / sqrt(0.1 * 0.9 * 0.02), 2.357."""
+    assert proportions(15, 100, 5, 100) == pytest.approx(0.01842, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_means(seed: int) -> None:
+    """By the variances of the samples, each by the number of its sample."""
+    chance = random.Random(seed)
+    one = [chance.gauss(100, 10) for _ in range(40)]
+    other = [chance.gauss(104, 30) for _ in range(25)]
+    spreads = []
+    for sample in (one, other):
+        mean = sum(sample) / len(sample)
+        spreads.append(sum((value - mean) ** 2 for value in sample) / (len(sample) - 1) / len(sample))
+    expected = two_sided((sum(one) / 40 - sum(other) / 25) / math.sqrt(sum(spreads)))
+    moments = [(sum(sample), sum(value * value for value in sample), len(sample)) for sample in (one, other)]
+    assert means(*moments[0], *moments[1]) == pytest.approx(expected, rel=1e-6)
+    assert means(*moments[1], *moments[0]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_means_that_do_not_vary() -> None:
+    """The same always, on both sides: no difference where it is the same, and certainly one where it is not."""
+    assert means(200, 2000, 20, 300, 3000, 30) == 1
+    assert means(200, 2000, 20, 330, 3630, 30) == 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_ranks(seed: int) -> None:
+    """U counts the pairs in which one is before the other, ties half; its variance is corrected for ties."""
+    chance = random.Random(seed)
+    one = [chance.randint(0, 6) for _ in range(chance.randint(10, 40))]
+    other = [chance.randint(1, 8) for _ in range(chance.randint(10, 40))]
+    pairs = sum((left > right) + (left == right) / 2 for left in one for right in other)
+    together = one + other
+    ranked = [
+        sum(value < each for value in together) + (sum(value == each for value in together) + 1) / 2
+        for each in together
+    ]
+    # The exact variance of a sum of ranks that are drawn without being put back.
+    mean = sum(ranked) / len(ranked)
+    scatter = sum((rank - mean) ** 2 for rank in ranked) / (len(ranked) - 1)
+    variance = len(one) * len(other) / len(ranked) * scatter
+    expected = two_sided((pairs - len(one) * len(other) / 2) / math.sqrt(variance))
+    assert ranks(Counter(one), Counter(other)) == pytest.approx(expected, rel=1e-9)
+    assert ranks(Counter(other), Counter(one)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_all_alike() -> None:
+    """What lies in one bucket does not differ."""
+    assert ranks({5: 40}, {5: 30}) == 1
+    assert proportions(0, 40, 0, 30) == 1
+
+
+def test_few_say_nothing() -> None:
+    """Below ten on either side nobody can tell."""
+    assert proportions(9, 9, 0, 1000) is None
+    assert means(9, 9, 9, 1000, 1000, 1000) is None
+    assert ranks({1: 9}, {50: 1000}) is None
+    assert ranks({}, {}) is None
+
+
+def test_without_a_difference_few_are_marked() -> None:
+    """Of pairs of samples of one agent, one of a hundred differs so much; the chances are spread evenly."""
+    chance = random.Random(7)
+    found: dict[str, list[float]] = {"shares": [], "ranks": [], "means": []}
+    for _ in range(1500):
+        sides: list[Any] = []
+        for count in (80, 120):
+            values = [chance.lognormvariate(20, 1) for _ in range(count)]
+            hits = sum(chance.random() < 0.3 for _ in range(count))
+            sides.append((count, hits, values))
+        (count, hits, values), (other_count, other_hits, others) = sides
+        found["shares"].append(proportions(hits, count, other_hits, other_count) or 0)
+        histograms = [Counter(bucket(int(value)) for value in each) for each in (values, others)]
+        found["ranks"].append(ranks(*histograms) or 0)
+        moments = [
+            (sum(logs), sum(x * x for x in logs), len(logs))
+            for logs in (list(map(math.log, v)) for v in (values, others))
+        ]
+        found["means"].append(means(*moments[0], *moments[1]) or 0)
+    for chances in found.values():
+        assert 0.002 <= sum(each < 0.01 for each in chances) / len(chances) <= 0.02
+        assert 0.42 <= sum(each < 0.5 for each in chances) / len(chances) <= 0.58
+
+
+def compared(store: Store, left: Scope, right: Scope) -> dict[str, Any]:
+    """Two selections, side by side."""
+    with opened(store.path.parent) as insights:
+        return comparison(insights, Memory(), left, right)
+
+
+def test_a_difference_is_marked(store: Store) -> None:
+    """What clearly differs is, with the better side; what does not is not."""
+    asked = traffic(5, 200)
+    write(
+        store,
+        [
+            replace(each, seconds=(1 if each.environment == "production" else 8) + each.number / 1000, thumbs=())
+            for each in asked
+        ],
+    )
+    sides = [replace(EVER, environment=name) for name in ("production", "development")]
+    told = compared(store, sides[0], sides[1])
+    rows = {row["name"]: row for row in told["rows"]}
+    assert rows.keys() == {row[0] for row in ROWS}
+    assert (rows["latency_p50_ms"]["marked"], rows["latency_p50_ms"]["better"]) == (True, "a")
+    assert (rows["error_rate"]["marked"], rows["error_rate"]["better"]) == (False, None)
+    assert (rows["disliked_share"]["p"], rows["disliked_share"]["marked"]) == (None, False)
+    mirrored = {row["name"]: row for row in compared(store, sides[1], sides[0])["rows"]}
+    assert mirrored["latency_p50_ms"]["better"] == "b"
+    for name, row in rows.items():
+        assert mirrored[name]["p"] == (None if row["p"] is None else pytest.approx(row["p"], rel=1e-6))
+        assert mirrored[name]["marked"] == row["marked"]
+    assert len(told["examples"]["a"]) == len(told["examples"]["b"]) == 5
+    assert {row["environment"] for row in told["examples"]["a"]} == {"production"}
+
+
+def test_the_same_twice(store: Store) -> None:
+    """Nothing is marked, and nothing differs."""
+    write(store, traffic(6, 60))
+    rows = compared(store, EVER, EVER)["rows"]
+    assert not any(row["marked"] for row in rows)
+    assert {row["difference"] for row in rows} <= {0, None}
+
+
+def test_nothing_on_either_side(store: Store) -> None:
+    """Of no traces nothing is said."""
+    write(store, traffic(6, 20))
+    nobody = replace(EVER, user="nobody")
+    told = compared(store, nobody, EVER)
+    assert not any(row["marked"] for row in told["rows"])
+    assert told["examples"]["a"] == []
+    assert compared(store, nobody, nobody)["figures"]["a"]["traces"] == 0
