@@ -16,18 +16,21 @@ import anyio
 import orjson
 from anyio import to_thread
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from autotrace.errors import AutotraceError, FilterError
+from autotrace.errors import AutotraceError, FilterError, StoreError
 from autotrace.insights.tree import quoted
+from autotrace.store.visible import visible
 
 from . import figures
 from .guard import Guard, Rules
-from .hiding import hidden
+from .hiding import hidden, refuse
 from .live import Live
 from .pages import PAGES
 from .pages.page import Asked, NotThere, Page
@@ -43,6 +46,7 @@ NAVIGATION = ("overview", "traces", "sessions", "users", "failures", "behaviour"
 _CHOICES = 200
 #: Seconds that a form may take to come.
 _FORM_S = 10.0
+_TITLES = {404: "Not there", 405: "Not there", 503: "Not now"}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -68,11 +72,15 @@ class _Application:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            finalize=_harmless,
         )
         for name in ("count", "duration", "usd", "share", "change", "moment", "exactly", "ago"):
             self._templates.filters[name] = getattr(figures, name)
         self._templates.filters["quoted"] = quoted
-        self.starlette = Starlette(routes=self._routes(), lifespan=self._lifespan)
+        missing = {HTTPException: self._missing}
+        self.starlette = Starlette(routes=self._routes(), lifespan=self._lifespan, exception_handlers=missing)
+        # It would lead to an address made of what the request calls this server.
+        self.starlette.router.redirect_slashes = False
 
     def _routes(self) -> list[Route]:
         routes = [
@@ -91,6 +99,15 @@ class _Application:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         yield
         self._site.close()
+
+    async def _missing(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        text = "There is no such page." if status == 404 else "That cannot be done at this address."
+        found = await self._run(
+            lambda: self._problem(query({}), text, status, as_json=request.url.path.endswith(".json"))
+        )
+        found.headers.update(getattr(error, "headers", None) or {})
+        return found
 
     async def _home(self, request: Request) -> Response:
         return RedirectResponse(query(request.query_params).url("/overview"), 307)
@@ -115,11 +132,15 @@ class _Application:
                     return self._nothing(page, asked_for, as_json=as_json)
                 asked = Asked(self._site, insights, asked_for, dict(request.path_params))
                 try:
+                    if self._site.hides_content:
+                        refuse(asked_for)
                     data = page.data(asked)
                 except FilterError as error:
                     asked = Asked(self._site, insights, without_filter(asked_for, error), asked.path)
                     if as_json:
                         return _json({"error": str(error)}, 400)
+                    if self._site.hides_content:
+                        refuse(asked.query)
                     data = page.data(asked)
                 if self._site.hides_content:
                     data = hidden(data)
@@ -130,7 +151,9 @@ class _Application:
                 return self._html(page, asked, data)
         except NotThere as missing:
             return self._problem(asked_for, str(missing), 404, as_json=as_json)
-        except AutotraceError as error:
+        except FilterError as error:  # not in the filter, without which it was tried
+            return self._problem(asked_for, str(error), 400, as_json=as_json)
+        except (AutotraceError, OSError) as error:
             return self._problem(asked_for, str(error), 503, as_json=as_json)
 
     def _html(self, page: Page, asked: Asked, data: dict[str, Any]) -> Response:
@@ -172,7 +195,7 @@ class _Application:
     def _problem(self, found: Query, text: str, status: int, *, as_json: bool) -> Response:
         if as_json:
             return _json({"error": text}, status)
-        context = {**self._frame(found, None), "text": text, "title": "Not there" if status == 404 else "Not now"}
+        context = {**self._frame(found, None), "text": text, "title": _TITLES.get(status, "Not so")}
         return _page(self._templates.get_template("problem.html").render(context), status)
 
     async def _static(self, request: Request) -> Response:
@@ -186,13 +209,18 @@ class _Application:
         return await self._run(self._progress)
 
     def _progress(self) -> Response:
-        with self._site.insights() as insights:
-            if insights is None:
-                return _json({"complete": False, "behind": None})
-            progress = insights.progress()
-            return _json({"complete": progress.is_complete, "behind": progress.left, "version": insights.version()})
+        try:
+            with self._site.insights() as insights:
+                if insights is None:
+                    return _json({"complete": False, "behind": None})
+                progress = insights.progress()
+                return _json({"complete": progress.is_complete, "behind": progress.left, "version": insights.version()})
+        except (AutotraceError, OSError) as error:
+            return _json({"error": str(error)}, 503)
 
-    async def _events(self, _: Request) -> Response:
+    async def _events(self, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream", headers={"cache-control": "no-store"})
         if self._live.is_full:
             return PlainTextResponse("Too many pages are open.\n", 503, headers={"retry-after": "30"})
         return StreamingResponse(
@@ -203,13 +231,13 @@ class _Application:
         try:
             with self._site.insights() as insights:
                 return "" if insights is None else f"{insights.version()}"
-        except AutotraceError:
+        except (AutotraceError, OSError):
             return ""
 
     async def _feedback(self, request: Request) -> Response:
         try:
             form = await asyncio.wait_for(_form(request), _FORM_S)
-        except asyncio.TimeoutError:
+        except (asyncio.TimeoutError, ClientDisconnect):
             form = {}
         return await self._run(lambda: self._judge(request.path_params["trace_id"], form))
 
@@ -222,6 +250,8 @@ class _Application:
             judge(self._site, trace_id, form)
         except NotThere as missing:
             return self._problem(query({}), str(missing), 404, as_json=False)
+        except StoreError as error:
+            return self._problem(query({}), str(error), 503, as_json=False)
         except AutotraceError as error:
             return self._problem(query({}), str(error), 400, as_json=False)
         return RedirectResponse(f"/trace/{trace_id}?said=1#feedback", 303)
@@ -261,6 +291,11 @@ def _json(value: Any, status: int = 200) -> Response:
     except TypeError:  # lone surrogates, integers beyond 64 bits, infinities among keys
         body = json.dumps(_finite(value), ensure_ascii=True).encode()
     return Response(body, status, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def _harmless(value: Any) -> Any:
+    """What a template writes: of texts, what could act on who reads them is shown as its escape."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _finite(value: Any) -> Any:

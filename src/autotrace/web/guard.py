@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +26,8 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _READS = frozenset({"GET", "HEAD"})
+#: A name or an address, with a port perhaps; nothing that one program reads as another host than another program does.
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ class Guard:
         refused = self._refused(scope, headers)
         if refused is not None:
             await _answer(told, *refused)
-        elif self._rules.token is not None and not _knows(headers, self._rules.token):
-            await self._welcome(scope, told)
+        elif self._rules.token is not None and (not _knows(headers, self._rules.token) or _brings(scope)):
+            await self._welcome(scope, headers, told)
         else:
             await self._application(scope, receive, told)
 
@@ -82,36 +84,44 @@ class Guard:
             return None
         origin = headers.get("origin")
         same = headers.get("sec-fetch-site", "same-origin") == "same-origin"
-        if not same or (origin is not None and urlsplit(origin).netloc.lower() != host.lower()):
+        if not same or (origin is not None and _place(origin) != host.lower()):
             return 403, "That came from another site."
         return None
 
-    async def _welcome(self, scope: Scope, send: Send) -> None:
+    async def _welcome(self, scope: Scope, headers: Mapping[str, str], send: Send) -> None:
         """Lets in who brings the token in the address, which then is in a cookie and no longer in the address."""
-        parameters = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        parameters = _parameters(scope)
         given = [value for name, value in parameters if name == "token"]
         token = self._rules.token or ""
-        if scope["method"] not in _READS or not given or not _same(given[0], token):
-            await _answer(send, 401, "Open the address that autotrace ui printed: it has a token in it.")
+        is_known = _knows(headers, token) or (bool(given) and _same(given[0], token))
+        if scope["method"] not in _READS or not is_known:
+            told = [(b"www-authenticate", b"Bearer")]
+            await _answer(send, 401, "Open the address that autotrace ui printed: it has a token in it.", told)
             return
         rest = urlencode([(name, value) for name, value in parameters if name != "token"])
         # One slash at the beginning: two would lead to another host.
         path = "/" + quote(scope["path"].lstrip("/\\"), safe="/")
         cookie = f"{COOKIE}={quote(token)}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000"
-        headers = [(b"location", (path + (f"?{rest}" if rest else "")).encode()), (b"set-cookie", cookie.encode())]
-        await _answer(send, 303, "", headers)
+        place = path + (f"?{rest}" if rest else "")
+        await _answer(send, 303, "", [(b"location", place.encode()), (b"set-cookie", cookie.encode())])
 
 
 def _texts(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+    """Headers by name; what is there several times is one text, which for most of them is none that we take."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        between = "; " if name == "cookie" else ", "
+        found[name] = f"{found[name]}{between}{value}" if name in found else value
+    return found
 
 
 def _is_ours(host: str, hosts: Collection[str]) -> bool:
     """Whether a `Host` is an address, which no other site can give itself, or a name of ours."""
-    try:
-        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
+    found = _HOST.fullmatch(host)
+    if found is None:
         return False
+    name = (found[1] or found[2]).lower().rstrip(".")
     if name == "localhost" or name in hosts:
         return True
     try:
@@ -125,11 +135,26 @@ def _knows(headers: Mapping[str, str], token: str) -> bool:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and _same(bearer.strip(), token):
         return True
+    # Cookies are shared by all that this machine serves: what others have set must not hide ours.
+    cookies = (each.strip().partition("=") for each in headers.get("cookie", "").split(";"))
+    return any(_same(value, quote(token)) for name, _, value in cookies if name == COOKIE)
+
+
+def _parameters(scope: Scope) -> list[tuple[str, str]]:
+    return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
+def _brings(scope: Scope) -> bool:
+    """Whether the token stands in the address, where others may read it."""
+    return scope["method"] in _READS and any(name == "token" for name, _ in _parameters(scope))
+
+
+def _place(origin: str) -> str | None:
+    """The host and port of an origin; None where there is none that can be read."""
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return False
-    return found is not None and _same(found.value, quote(token))
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 def _same(given: str, token: str) -> bool:

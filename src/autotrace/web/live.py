@@ -32,6 +32,9 @@ class Live:
 
     async def events(self) -> AsyncIterator[str]:
         """Events for one page, until it is closed."""
+        if self.is_full:  # several came at once
+            yield "retry: 30000\n\n"
+            return
         self._open += 1
         try:
             if self._task is None:
@@ -52,7 +55,10 @@ class Live:
 
     async def _look(self) -> None:
         while True:
-            found = await asyncio.to_thread(self._version)
+            try:
+                found = await asyncio.to_thread(self._version)
+            except Exception:  # noqa: BLE001 (the store is replaced at this moment, ...: the next look will tell)
+                found = self._known
             if found != self._known:
                 told, self._told, self._known = self._told, asyncio.Event(), found
                 told.set()

@@ -37,7 +37,7 @@ class Query:
         """The address of a page with the same scope, but for what is changed; None takes a parameter away."""
         parameters = {**self.given, **changes}
         told = {name: str(value) for name, value in parameters.items() if value not in (None, "")}
-        return f"{path}?{urlencode(told)}" if told else path
+        return f"{path}?{urlencode(told, errors='replace')}" if told else path
 
     def within(self, start: str, end: str, path: str = "/traces", **changes: Any) -> str:
         """The address of a page for a range of its own."""
