@@ -47,6 +47,8 @@ VALUES: dict[str, tuple[Any, str, str, Any, Any, Any]] = {
     "output_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
     "session_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
     "user_fields": (["a"], "b", '"c"', ("a",), ("b",), ("c",)),
+    "embedding_url": ("http://a/v1", "http://b/v1", '"http://c/v1"', "http://a/v1", "http://b/v1", "http://c/v1"),
+    "embedding_model": ("a", "b", '"c"', "a", "b", "c"),
     "feedback_endpoint": (False, "off", "true", False, False, True),
     "feedback_origins": (
         ["https://a"],
@@ -82,6 +84,8 @@ DEFAULTS = {
     "user_headers": setting_values.USER_HEADERS,
     "request_id_headers": setting_values.REQUEST_ID_HEADERS,
     **dict.fromkeys(("input_fields", "output_fields", "session_fields", "user_fields"), ()),
+    "embedding_url": None,
+    "embedding_model": None,
     "feedback_endpoint": True,
     "feedback_origins": (),
     "feedback_rate": 100.0,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -35,7 +34,7 @@ class Meaning:
     def __init__(self, url: str, model: str, key: str | None = None) -> None:
         self.name = f"meaning {url} {model}"
         self._url, self._model = f"{url.rstrip('/')}/embeddings", model
-        self._key = key if urlsplit(url).scheme == "https" else None
+        self._key = key if url.lower().startswith("https://") else None
 
     def vectors(self, texts: Sequence[str]) -> list[array[float]]:
         """The vectors of texts, each of length 1.
@@ -45,6 +44,8 @@ class Meaning:
         """
         import urllib3
 
+        if not self._url.lower().startswith(("http://", "https://")):
+            raise MeaningError(f"{self._url} is no address of an API: set AUTOTRACE_EMBEDDING_URL to http://host/v1")
         headers = {"content-type": "application/json"}
         if self._key:
             headers["authorization"] = f"Bearer {self._key}"
