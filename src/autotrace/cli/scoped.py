@@ -24,6 +24,8 @@ from .terminal import Failure, warn
 
 #: How far back is looked where nobody says.
 _BACK_NS = 7 * ranges.DAY_NS
+#: What SQLite can count to: in the year 2262.
+_LATEST_NS = 2**63 - 1
 
 _OPTIONS = (
     click.option(
@@ -58,7 +60,8 @@ def scoped(command: Callable[..., Any]) -> Callable[..., Any]:
         start = end - _BACK_NS if since is None else since
         if start >= end:
             raise click.UsageError("--until is before --since")
-        return command(*args, scope=Scope(max(start, 0), end, **given), **kwargs)
+        start, end = (min(max(moment, 0), _LATEST_NS) for moment in (start, end))
+        return command(*args, scope=Scope(start, end, **given), **kwargs)
 
     for option in reversed(_OPTIONS):
         with_scope = option(with_scope)
