@@ -7,6 +7,7 @@ import secrets
 import socket
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
@@ -26,6 +27,8 @@ _MISSING = '"autotrace ui" needs {}: pip install "autotrace-ai[ui]"'
 _BACKLOG = 128
 #: Seconds that feedback may take to arrive; afterwards it goes on by itself.
 _FLUSH_S = 5.0
+#: What stands for all addresses of the machine: none that one can go to.
+_ALL = ("", "0.0.0.0", "::")  # noqa: S104
 
 
 @click.command()
@@ -70,7 +73,7 @@ def ui(
     listener = _listener(host, port)
     address = _address(host, listener.getsockname()[1], token)
     with following(found):
-        application = _application(found, token, allow_host, hide_content)
+        application = _application(found, token, (*allow_host, _name(host)), hide_content)
         server = uvicorn.Server(
             uvicorn.Config(
                 application,
@@ -128,6 +131,7 @@ def _listener(host: str, port: int) -> socket.socket:
     Raises:
         Failure: The address cannot be had.
     """
+    listener = None
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -136,16 +140,23 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
         listener.listen(_BACKLOG)
-    except OSError as error:
-        raise Failure(f"{host}:{port} cannot be listened at ({error.strerror}): choose another by --port") from error
+    except (OSError, ValueError) as error:  # ValueError: what cannot be a name
+        if listener is not None:
+            listener.close()
+        why = getattr(error, "strerror", None) or "that is no address"
+        raise Failure(f"{host}:{port} cannot be listened at ({why}): choose another by --host or --port") from error
     return listener
 
 
+def _name(host: str) -> str:
+    """By which name one goes to an address: that of the machine where it is all of its addresses."""
+    return socket.gethostname().lower() if host in _ALL else host
+
+
 def _address(host: str, port: int, token: str | None) -> str:
-    name = f"[{host}]" if ":" in host else host
-    if host in ("0.0.0.0", "::"):  # noqa: S104 (no address that one can go to)
-        name = socket.gethostname()
-    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+    name = _name(host)
+    name = f"[{name}]" if ":" in name else name
+    return f"http://{name}:{port}/" + (f"?token={quote(token, safe='')}" if token else "")
 
 
 def _is_local(host: str) -> bool:
