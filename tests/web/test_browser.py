@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
-from .conftest import Page
+from tests.conftest import by_hand
+
+from .conftest import Page, served
 
 #: Every page, by a name; the address has a place for a trace, a session, a user and a group of failures.
 PAGES = {
@@ -173,3 +178,22 @@ def test_a_filter_that_cannot_be_read_says_where(browser: Any, generated: Page) 
         assert "banana" in watched.tab.locator("[role=alert]").inner_text()
         assert watched.tab.locator("[name=filter]").input_value() == "duration>banana"
         assert watched.tab.locator("[data-id]").count() > 0
+
+
+def test_a_page_changes_by_itself(browser: Any, tmp_path: Path) -> None:
+    """An empty page becomes the first trace's, and a list gets what is new on top."""
+    program = [sys.executable, "-c", 'import autotrace\nwith autotrace.span("ask", input="Why?"):\n    pass']
+    settings = {**by_hand(), "AUTOTRACE_HOME": str(tmp_path / "home")}
+    with served(tmp_path / "home") as page, opened(browser, page) as watched:
+        tab = watched.tab
+        watched.open("overview")
+        assert "import autotrace.auto" in tab.locator("main").inner_text()
+        tab.locator("[data-live-state]").wait_for(state="visible")
+        subprocess.run(program, env=settings, cwd=tmp_path, check=True)
+        tab.locator(".tile").first.wait_for()
+        watched.open("traces")
+        assert tab.locator("[data-id]").count() == 1
+        tab.locator("[data-live-state]").wait_for(state="visible")
+        subprocess.run(program, env=settings, cwd=tmp_path, check=True)
+        tab.locator("[data-id]").nth(1).wait_for()
+        assert watched.complaints == []

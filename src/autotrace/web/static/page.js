@@ -60,6 +60,7 @@ if (places().length && window.EventSource) {
   const renew = async () => {
     waiting = null;
     if (isBusy()) { later(); return; }
+    if (document.querySelector('[data-live="reload"]')) { location.reload(); return; }
     last = Date.now();
     let text;
     try {
