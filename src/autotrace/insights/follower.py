@@ -94,6 +94,11 @@ class Follower:
         left += max(self._source.highest() - high, 0)
         return Progress(left == 0 and not self._waiting, left)
 
+    def has(self, span: int) -> bool:
+        """Whether all that was stored up to this span, by its row id in the store, has been taken in."""
+        is_seen = self._seen is not None or int(self.database.meta("high")) > span
+        return is_seen and not self.database.meta("low") and int(self.database.meta("high")) >= span
+
     def step(self) -> bool:
         """Does a little of what is to be done; False when there is nothing to do.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from autotrace.errors import StoreError
 
 from .follower import Follower, Progress
+from .source import Source
 from .view import Insights
 
 NAME = "insights.db"
@@ -81,30 +82,41 @@ def opened(home: Path, told: Callable[[Progress], None] | None = None) -> Iterat
 
 
 def catch_up(store: Path, path: Path, told: Callable[[Progress], None] | None = None) -> None:
-    """Takes in all that is in the store now, or waits for the process that does."""
+    """Takes in all that is in the store when it is called, or waits for the process that does.
+
+    What is written meanwhile is not waited for: programs may write without a pause.
+    """
+    with Source(store) as source:
+        target = source.highest()
     while True:
         with lock(path) as is_ours:
             if is_ours:
-                follower = Follower(store, path)
-                try:
-                    while follower.step():
-                        if told is not None:
-                            told(follower.progress())
-                finally:
-                    follower.close()
+                _follow(store, path, target, told)
                 return
         # Somebody else does; what it has taken in is seen when it has let go, or is through.
-        if path.exists() and _is_complete(store, path, told):
+        if path.exists() and _is_there(store, path, target, told):
             return
         time.sleep(_PAUSE_S)
 
 
-def _is_complete(store: Path, path: Path, told: Callable[[Progress], None] | None) -> bool:
+def _follow(store: Path, path: Path, target: int, told: Callable[[Progress], None] | None) -> None:
+    follower = Follower(store, path)
+    try:
+        while follower.step() and not follower.has(target):
+            if told is not None:
+                told(follower.progress())
+    finally:
+        follower.close()
+
+
+def _is_there(store: Path, path: Path, target: int, told: Callable[[Progress], None] | None) -> bool:
     try:
         with Insights(path, store) as insights:
             progress = insights.progress()
+            high = int(insights.meta("high") or 0)
+            is_there = insights.meta("high") is not None and not insights.meta("low") and high >= target
     except sqlite3.Error:
         return False  # it is being made
     if told is not None and progress.left:
         told(progress)
-    return progress.is_complete
+    return is_there

@@ -10,7 +10,7 @@ from autotrace.errors import FilterError
 
 from . import ranges
 from .conditions import condition
-from .lookups import Condition
+from .lookups import NEVER, Condition
 from .scope import Scope
 from .view import Insights
 
@@ -102,7 +102,9 @@ def count(insights: Insights, scope: Scope, kind: Kind) -> int:
 def _index(found: Condition, kind: Kind) -> str:
     """The index of sessions or users where it knows all that is asked for; else it is quicker to read the traces."""
     asked = set(_COLUMN.findall(found.sql))
-    return f"INDEXED BY traces_{kind}s" if asked <= {*_COVERED, kind} else ""
+    # Where nothing can be found SQLite uses no index, and would fail at being told to.
+    is_never = f"({NEVER.sql})" in found.sql
+    return f"INDEXED BY traces_{kind}s" if asked <= {*_COVERED, kind} and not is_never else ""
 
 
 def _place(after: str | None) -> tuple[str, int] | None:
