@@ -180,3 +180,20 @@ def test_traces_that_were_pruned_are_not_told_of(autotrace: Command, write: Fill
     assert told(autotrace, "stats")["now"]["traces"] == 2
     assert autotrace("prune", "--older-than", "1d").exit_code == 0
     assert told(autotrace, "stats")["now"]["traces"] == 0
+
+
+def test_json_is_documented(autotrace: Command, write: Fill, home: Path) -> None:
+    """Every key that these commands print stands in docs/cli.md."""
+    write("a", attributes=CALL | {"user.id": "ann", "session.id": "s1"}, status="error", message="no")
+    write("a", "2", "1", {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"})
+    judge(home, "a", False, "wrong")
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    printed = [told(autotrace, *command) for command in COMMANDS[:4]]
+    printed.append(json.loads(autotrace("check", *EVER, "--error-rate", "100%", "--json").stdout))
+    found: set[str] = set()
+    while printed:
+        value = printed.pop()
+        printed += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        found |= value.keys() if isinstance(value, dict) else set()
+    assert len(found) > 50
+    assert [key for key in sorted(found) if f"`{key}`" not in text] == []
