@@ -44,6 +44,27 @@ def test_an_error_counts_where_it_began(store: Store) -> None:
     assert found(store) == [("error", "ValueError", "span 3", "no", "", 1)]
 
 
+def test_what_goes_wrong_after_another_failure_counts_too(store: Store) -> None:
+    """An agent that got over a failed tool, went on, and then gave up for a reason of its own."""
+    store.write(
+        record("a", "1", None, 0, 9, status="error", message="10 turns", attributes=error("MaxTurnsExceeded")),
+        record("a", "2", "1", 1, 1, status="error", message="no", attributes=TOOL | error("KeyError")),
+        record("a", "3", "1", 3, 1, attributes=chat("hi", "yo")),
+    )
+    assert [(each[0], each[1]) for each in found(store)] == [("error", "MaxTurnsExceeded"), ("tool", "KeyError")]
+
+
+@pytest.mark.parametrize(("type_", "start"), [("KeyError", 3), ("AgentError", 0.5)])
+def test_what_passes_through_does_not_count_again(store: Store, type_: str, start: float) -> None:
+    """Neither the same error after something was cleared away, nor one that it was made into at once."""
+    store.write(
+        record("a", "1", None, 0, 9, status="error", message="failed: no", attributes=error(type_)),
+        record("a", "2", "1", 1, 1, status="error", message="no", attributes=TOOL | error("KeyError")),
+        record("a", "3", "1", start, 3, attributes=chat("hi", "yo")),
+    )
+    assert [(each[0], each[1]) for each in found(store)] == [("tool", "KeyError")]
+
+
 def test_an_error_of_a_model_names_it(store: Store) -> None:
     """The place is the operation, and the model stands apart."""
     store.write(

@@ -69,11 +69,8 @@ def failures(
         is_disliked: Whether somebody's thumb went down.
     """
     found: Counter[Failure] = Counter()
-    failed_parents = {span.parent_id for span in spans if span.status == "error"}
-    for span in spans:
-        # An error passes through all that called what failed: it counts where it began.
-        if span.status == "error" and span.span_id not in failed_parents:
-            found[_error(span, payloads.get(span.id, Payload()))] += 1
+    for span in _origins(spans):
+        found[_error(span, payloads.get(span.id, Payload()))] += 1
     for span in models:
         payload = payloads.get(span.id)
         if payload is not None:
@@ -83,6 +80,27 @@ def failures(
     if is_disliked:
         found[Failure("disliked", place=lead.name, model=models[-1].model or "" if models else "")] += 1
     return found
+
+
+def _origins(spans: Sequence[Span]) -> Iterator[Span]:
+    """Where errors began: an error passes through all that called what failed, and counts once."""
+    failed = [span for span in spans if span.status == "error"]
+    inside: dict[str, list[Span]] = {span.span_id: [] for span in failed}
+    for span in spans if failed else ():
+        if span.parent_id in inside:
+            inside[span.parent_id].append(span)
+    return (span for span in failed if _is_own(span, inside[span.span_id]))
+
+
+def _is_own(span: Span, inside: Sequence[Span]) -> bool:
+    """Whether an error is not that of a span inside: none failed, or the program got over it and went on."""
+    failed = [each for each in inside if each.status == "error"]
+    if not failed:
+        return True
+    if span.error_type in {None, *(each.error_type for each in failed)}:
+        return False
+    ended = max(each.end_ns or each.start_ns for each in failed)
+    return any(each.start_ns >= ended and each.status != "error" for each in inside)
 
 
 def normalised(message: str) -> str:
