@@ -239,6 +239,16 @@ def test_ranges(page: Caller, address: str, given: dict[str, str]) -> None:
     harmless(data)
 
 
+@pytest.mark.parametrize("name", ["environment", "service", "release", "model", "user", "session", "tag", "filter"])
+@pytest.mark.parametrize("address", [f"/{name}" for name in NAVIGATION])
+def test_names_that_nothing_has(page: Caller, address: str, name: str) -> None:
+    """A selection without traces is an empty page."""
+    for each in (address, twin(address)):
+        answer = page.get(f"{each}?{name}=nobody")
+        assert answer.status == 200
+        harmless(answer)
+
+
 def test_no_store_yet(tmp_path: Path) -> None:
     """A home without a store, or none at all, is a page that says the next step; a store that comes is shown."""
     home = tmp_path / "home"
