@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from autotrace.insights.facts import Facts, facts
 from autotrace.insights.opening import opened
+from autotrace.insights.overview import overview
+from autotrace.insights.parts import Memory
 from autotrace.insights.schema import members
+from autotrace.insights.scope import Scope
 from autotrace.insights.source import Source
 from autotrace.store.feedback import Said
 from autotrace.store.spans import Payload, Span
@@ -205,6 +208,20 @@ def test_half_characters_harm_nothing(store: Store, place: str) -> None:
     store.write(record("a", "1", attributes={**chat("hi"), "gen_ai.output.messages": messages}))
     with opened(store.path.parent) as insights:
         assert insights.rows("SELECT spans FROM traces") == [(1,)]
+
+
+def test_absurd_figures_harm_nothing(store: Store) -> None:
+    """More tokens than there are, and a clock of 1970, keep no other trace from being told of."""
+    told = chat("hi", "yo") | {"gen_ai.usage.input_tokens": 2**62, "gen_ai.usage.output_tokens": -(2**62)}
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
+    for trace in "abcd":
+        calls = [record(trace, str(number), "1", attributes=told) for number in range(2, 6)]
+        tools = [record(trace, str(number), "1", -1_700_000_000, 2e9, attributes=tool) for number in range(6, 10)]
+        store.write(record(trace, "1"), *calls, *tools)
+    with opened(store.path.parent) as insights:
+        now = overview(insights, Memory(), Scope(0, 2**63 - 1))["now"]
+    assert (now["traces"], now["model_calls"], now["tool_calls"], now["output_tokens"]) == (4, 16, 16, 0)
+    assert now["input_tokens"] > 2**40
 
 
 KEYS = st.sampled_from(

@@ -22,6 +22,8 @@ from .schema import SET_MARK, set_text
 #: Characters of texts that are kept: a question, an answer, an error; tags as JSON; a name.
 _LONGEST_TEXT, _LONGEST_ERROR, _LONGEST_TAGS, _LONGEST_NAME = 500, 300, 4000, 300
 _MOST_TAGS = 50
+#: Tokens and ns that count, at most, so that sums stay what SQLite can hold: whoever answers may tell anything.
+_MOST_TOKENS, _MOST_NS = 2**40, 2**52
 
 
 class Usage(NamedTuple):
@@ -98,8 +100,8 @@ def facts(
             "errors": summary.error_count,
             "model_calls": len(models),
             "tool_calls": len(tools),
-            "input_tokens": summary.input_tokens,
-            "output_tokens": summary.output_tokens,
+            "input_tokens": _sum(span.tokens.input for span in spans),
+            "output_tokens": _sum(span.tokens.output for span in spans),
             "cache_read_tokens": _sum(span.tokens.cache_read for span in spans),
             "reasoning_tokens": _sum(span.tokens.reasoning for span in spans),
             "cost_usd": summary.cost_usd,
@@ -184,10 +186,10 @@ def _usage(models: Iterable[Span], rates: Rates) -> dict[str, Usage]:
         found[model] = Usage(
             calls + 1,
             errors + (span.status == "error"),
-            read + (span.tokens.input or 0),
-            written + (span.tokens.output or 0),
-            cached + (span.tokens.cache_read or 0),
-            reasoned + (span.tokens.reasoning or 0),
+            _bounded(read + _bounded(span.tokens.input)),
+            _bounded(written + _bounded(span.tokens.output)),
+            _bounded(cached + _bounded(span.tokens.cache_read)),
+            _bounded(reasoned + _bounded(span.tokens.reasoning)),
             None if cost is None or own is None else cost + own,
         )
     return found
@@ -199,7 +201,7 @@ def _tool_calls(tools: Iterable[Span], payloads: Mapping[int, Payload]) -> dict[
         duration = 0 if span.end_ns is None else max(span.end_ns - span.start_ns, 0)
         key = (tool_name(span, payloads.get(span.id, Payload()))[:_LONGEST_NAME], bucket(duration))
         calls, errors, total = found.get(key, (0, 0, 0))
-        found[key] = (calls + 1, errors + (span.status == "error"), total + duration)
+        found[key] = (calls + 1, errors + (span.status == "error"), min(total + duration, _MOST_NS))
     return found
 
 
@@ -219,5 +221,9 @@ def _cut(text: str | None, limit: int = _LONGEST_NAME) -> str | None:
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+    known = [_bounded(count) for count in counts if count is not None]
+    return _bounded(sum(known)) if known else None
+
+
+def _bounded(count: int | None) -> int:
+    return min(max(count or 0, 0), _MOST_TOKENS)

@@ -63,7 +63,7 @@ class ToolFigures:
 
     calls: int = 0
     errors: int = 0
-    duration_ns: int = 0
+    duration_ns: float = 0
     latency: Counter[int] = field(default_factory=Counter)
 
 
@@ -142,7 +142,7 @@ def figures_of(insights: Insights, part: Part) -> Packed:
     used = "sum(u.calls), sum(u.errors), sum(u.input_tokens), sum(u.output_tokens), sum(u.cache_read_tokens)"
     columns = f"u.model, count(*), {used}, sum(u.reasoning_tokens), total(u.cost_usd), count(u.cost_usd)"
     models = ask(*part.sql(columns, "usage AS u", "u.model")).fetchall()
-    columns = "c.tool, c.latency, sum(c.calls), sum(c.errors), sum(c.duration_ns)"
+    columns = "c.tool, c.latency, sum(c.calls), sum(c.errors), total(c.duration_ns)"
     tools = ask(*part.sql(columns, "tool_calls AS c", "c.tool, c.latency")).fetchall()
     return sums, *histograms, models, tools
 
