@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from tests.conftest import by_hand
-from tests.examples.conftest import SCRIPTS, launch
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds that a page may take to be there, and to have read the store.
@@ -104,6 +103,8 @@ def generated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with what the demo's programs leave, with the scripted model."""
+    from tests.examples.conftest import SCRIPTS, launch  # it wants openai, which no other test of the page does
+
     folder = tmp_path_factory.mktemp("demo")
     for model in launch(SCRIPTS["scripted"]):
         settings = {
