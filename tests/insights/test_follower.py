@@ -202,3 +202,12 @@ def test_likeness_groups_questions_that_differ_in_ids_and_courtesies(store: Stor
     assert groups[0] == groups[1]
     assert groups[2] == groups[3]
     assert groups[0] != groups[2]
+
+
+def test_a_forged_trace_costs_no_other(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be a trace is told of and left out; the others are there."""
+    store.write(record("a", "1", attributes=chat("hello", "yes")), record("b", "1", start=1))
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE spans SET input_tokens = x'00' WHERE trace_id = ?", ("a" * 32,))
+    assert rows(store, "SELECT trace_id FROM traces") == [("b" * 32,)]
+    assert "cannot be taken in" in caplog.text

@@ -107,7 +107,7 @@ def check(scope: Scope, as_json: bool, min_traces: int, **limits: float | None) 
         if traces < min_traces:
             click.echo(f"FAILED  {traces:,} traces, at least {min_traces:,} are wanted")
         for threshold, each in zip(thresholds, checks, strict=True):
-            word = "ok    " if each["passed"] else "FAILED"
+            word = "?     " if each["value"] is None else "ok    " if each["passed"] else "FAILED"
             value = threshold.write(each["value"])
             click.echo(f"{word}  {each['figure']}: {value}, at most {threshold.write(each['limit'])}")
     if not passed:

@@ -9,6 +9,7 @@ whether its part is true.
 from __future__ import annotations
 
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 import orjson
@@ -115,6 +116,8 @@ class _Translation:
 
     def _searched(self, terms: Sequence[Term]) -> Condition:
         """The traces in which all the words of some terms occur."""
+        if not all(_has_word(term.value) for term in terms):
+            return NEVER  # nothing speaks of what is no word
         text = " ".join(term.value.replace("*", " ").rstrip() + "*" * term.after for term in terms)
         try:
             spans = list(self._search(text, MOST_FOUND))
@@ -234,6 +237,11 @@ class _Translation:
 
     def _ids(self, sql: str, *params: int | float | str) -> list[int]:
         return [row[0] for row in self._connection.execute(sql, params)]
+
+
+def _has_word(text: str) -> bool:
+    """Whether the index of words finds any in a text: letters, numbers, and what is for private use."""
+    return any(unicodedata.category(letter)[0] in "LN" or unicodedata.category(letter) == "Co" for letter in text)
 
 
 def _is_part(term: Term) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sqlite3
 import time
@@ -20,6 +21,8 @@ from .facts import Facts, facts
 from .grouping import Grouping
 from .meaning import Meaning
 from .source import Found, Source
+
+logger = logging.getLogger("autotrace")
 
 #: Spans whose traces are looked at in one step.
 _SPANS = 1500
@@ -185,7 +188,9 @@ class Follower:
         found = []
         for begin in range(0, len(wanted), _TRACES):
             for trace in self._source.found(wanted[begin : begin + _TRACES]):
-                found.append(self._worked_out(trace))
+                worked_out = self._worked_out(trace)
+                if worked_out is not None:
+                    found.append(worked_out)
         version = (self.database.meta("version") or 0) + 1
         waiting = orjson.dumps(list(self._waiting)).decode()
 
@@ -199,7 +204,15 @@ class Follower:
 
         transaction(self.database.connection, write)
 
-    def _worked_out(self, trace: Found) -> tuple[Facts, list[tuple[int, str]], int | None]:
+    def _worked_out(self, trace: Found) -> tuple[Facts, list[tuple[int, str]], int | None] | None:
+        """What is kept of a trace; None of one that is no trace: a forged store may hold anything in any column."""
+        try:
+            return self._facts(trace)
+        except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+            logger.warning("trace %r cannot be taken in: %r", trace.spans[0].trace_id, error)
+            return None
+
+    def _facts(self, trace: Found) -> tuple[Facts, list[tuple[int, str]], int | None]:
         made = facts(trace.spans, trace.payloads, trace.said, trace.feedback, self._rates)
         group = self._grouping.group(made.texts[0])
         trace_id = trace.spans[0].trace_id
