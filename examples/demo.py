@@ -209,6 +209,9 @@ def print_summary(outcomes: list[Outcome]) -> None:
         read, written = outcome.metered
         counts = f"{outcome.requests:2} requests in {outcome.traces} traces"
         print(f"{outcome.file:21}  {counts}  tokens {read:4} in {written:4} out  -> {outcome.verdict}")
+    print()
+    show("stats", "--since", "1h")
+    print(f"\nLook at it in a browser: {Path(sys.executable).parent / 'autotrace'} ui")
 
 
 def run(llama_index_python: str) -> bool:
