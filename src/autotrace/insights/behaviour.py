@@ -88,7 +88,10 @@ def _told(course: Sequence[tuple[int, Sums]], number: int | None, scope: Scope) 
     sums = zip(*(part[number] for _, part in course if number in part), strict=True)
     told = dict(zip(_NAMES, map(sum, sums), strict=True))
     traces, judged = told["traces"], told["liked"] + told["disliked"]
-    known = {start: part[number][0] for start, part in course if number in part}
+    known: dict[int, float] = {}
+    for start, part in course:
+        if number in part:
+            known[start] = known.get(start, 0) + part[number][0]
     counts = [int(known.get(start, 0)) for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]
     return {
         **{name: int(told[name]) for name in ("traces", "failed", "liked", "disliked", "repeating")},

@@ -96,17 +96,17 @@ class Database:
             found: Of each trace the facts, its spans as row ids with status, and the group of its question.
             version: What the hours that they belong to have changed at.
         """
-        hours: set[int] = set()
+        touched: set[int] = set()
         for facts, spans, question in found:
             before = self._delete(facts.trace_id)
             trace = self._free_id(facts.start_ns)
-            hours.update(number // HOUR_NS for number in (before, trace) if number is not None)
+            touched.update(number for number in (before, trace) if number is not None)
             self._insert(trace, facts, question)
             self.connection.executemany("REPLACE INTO spans VALUES (?, ?)", [(number, trace) for number, _ in spans])
             pending = [(number, status) for number, status in spans if status in ("running", "interrupted")]
             if pending:
                 self.connection.executemany("REPLACE INTO pending VALUES (?, ?)", pending)
-        self._touch(hours, version)
+        self.touch(touched, version)
 
     def settle(self, spans: Iterable[int]) -> None:
         """Forgets that these spans had not ended."""
@@ -115,7 +115,7 @@ class Database:
     def delete(self, trace_ids: Iterable[str], version: int) -> None:
         """Deletes traces that are no longer in the store, within the transaction that is open."""
         gone = [self._delete(trace_id) for trace_id in trace_ids]
-        self._touch({number // HOUR_NS for number in gone if number is not None}, version)
+        self.touch({number for number in gone if number is not None}, version)
 
     def _delete(self, trace_id: str) -> int | None:
         row = self.connection.execute("SELECT id FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
@@ -172,8 +172,11 @@ class Database:
             marks = ", ".join("?" * len(rows[0]))
             self.connection.executemany(f"REPLACE INTO {table}{names} VALUES ({marks})", rows)  # noqa: S608 (constants)
 
-    def _touch(self, hours: set[int], version: int) -> None:
-        self.connection.executemany("REPLACE INTO hours VALUES (?, ?)", [(hour, version) for hour in hours])
+    def touch(self, traces: Iterable[int], version: int) -> None:
+        """Notes that traces have changed, within the transaction that is open."""
+        for table, width in (("hours", HOUR_NS), ("slots", schema.SLOT_NS)):
+            changed = {trace // width for trace in traces}
+            self.connection.executemany(f"REPLACE INTO {table} VALUES (?, ?)", [(each, version) for each in changed])  # noqa: S608
 
     def _version(self) -> int:
         return int(self.connection.execute("PRAGMA user_version").fetchone()[0])

@@ -79,7 +79,6 @@ def failure_list(
         kinds[group["kind"]]["groups"] += 1
     chosen = [failure for failure, _ in totals.most_common() if kind in (None, groups.get(failure, {}).get("kind"))]
     chosen = [failure for failure in chosen if failure in groups][:limit]
-    course = dict(found)
     starts = [start for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]
     texts = insights.texts([number for failure in chosen for number in releases[failure]])
     seen = _seen(insights, chosen)
@@ -93,7 +92,7 @@ def failure_list(
                 "traces": totals[failure],
                 "count": counts[failure],
                 "rate": totals[failure] / traces if traces else None,
-                "course": [course.get(start, {}).get(failure, (0,))[0] for start in starts],
+                "course": _course(found, failure, starts),
                 **seen[failure],
                 "users": len(users[failure]),
                 "releases": sorted(texts.get(number, "?") for number in releases[failure])[-_RELEASES:],
@@ -114,10 +113,10 @@ def failure(insights: Insights, memory: Memory, scope: Scope, number: int) -> di
     if number not in groups:
         return None
     where = Where.of(insights, scope)
-    found = dict(parts(insights, memory, scope.start_ns, scope.end_ns, where, failures_of))
+    found = parts(insights, memory, scope.start_ns, scope.end_ns, where, failures_of)
     starts = [start for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]
-    course = [found.get(start, {}).get(number, (0,))[0] for start in starts]
-    occurred = [part[number] for part in found.values() if number in part]
+    course = _course(found, number, starts)
+    occurred = [part[number] for _, part in found if number in part]
     texts = insights.texts([release for each in occurred for release in each[3]])
     return {
         "id": number,
@@ -131,6 +130,15 @@ def failure(insights: Insights, memory: Memory, scope: Scope, number: int) -> di
         "releases": sorted(texts.values())[-_RELEASES:],
         "examples": _examples(insights, scope, where, number),
     }
+
+
+def _course(found: Sequence[tuple[int, dict[int, Occurred]]], number: int, starts: Sequence[int]) -> list[int]:
+    """In how many traces of each bucket a group occurred."""
+    traces: Counter[int] = Counter()
+    for start, part in found:
+        if number in part:
+            traces[start] += part[number][0]
+    return [traces[start] for start in starts]
 
 
 def _groups(insights: Insights, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:

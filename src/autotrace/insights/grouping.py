@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 from autotrace.store.opening import transaction
-from autotrace.store.rollups import HOUR_NS
 
 from .database import Database
 from .meaning import BATCH, Meaning, MeaningError, MeantGroups
@@ -100,13 +99,12 @@ class Grouping:
 
     def _put(self, groups: list[tuple[int, int]], begun: list[tuple[int, str, bytes | None]]) -> None:
         version = int(self._database.meta("version") or 0) + 1
-        hours = {trace // HOUR_NS for _, trace in groups}
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany("REPLACE INTO questions (id, leader, vector) VALUES (?, ?, ?)", begun)
             self.save(connection)
             connection.executemany("UPDATE traces SET question = ? WHERE id = ?", groups)
-            connection.executemany("REPLACE INTO hours VALUES (?, ?)", [(hour, version) for hour in hours])
+            self._database.touch({trace for _, trace in groups}, version)
             self._database.set_meta("version", version)
 
         transaction(self._database.connection, write)

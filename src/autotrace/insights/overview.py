@@ -11,7 +11,7 @@ from . import ranges
 from .buckets import quantile_ms
 from .counted import counted
 from .figures import Figures, Packed, figures_of, total
-from .parts import Memory, Where, parts
+from .parts import Memory, Where, by_bucket, parts
 from .scope import Scope
 from .view import Insights
 
@@ -54,10 +54,10 @@ def overview(insights: Insights, memory: Memory, scope: Scope) -> dict[str, Any]
 
 def course(found: Sequence[tuple[int, Packed]], scope: Scope) -> list[dict[str, Any]]:
     """The figures of every bucket of a range, also of those that nothing is in."""
-    known = dict(found)
+    known = by_bucket(found)
     told = []
     for start, end in ranges.buckets(scope.start_ns, scope.end_ns):
-        part = total([known[start]]) if start in known else Figures()
+        part = total(known.get(start, ()))
         told.append(
             {
                 "start": ranges.iso(start),

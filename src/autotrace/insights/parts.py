@@ -5,11 +5,12 @@ from __future__ import annotations
 import marshal
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from . import ranges
 from .conditions import condition
+from .schema import SLOT_NS
 from .scope import Scope
 from .view import Insights
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 _MOST_BYTES = 24 * 1024 * 1024
 #: Conditions that are remembered; each may have a temporary table.
 _CONDITIONS = 8
+#: An hour is hot that has changed in one of the last so many steps of the follower.
+_HOT = 40
 #: How the condition of a scope begins, where it has more to say than its range.
 _WITHIN = "(t.id >= ? AND t.id < ?)"
 
@@ -117,6 +120,8 @@ def parts(
 ) -> list[tuple[int, T]]:
     """What `ask` answers for each bucket that anything is in, with its beginning. The answers must not be changed.
 
+    A bucket in which much is written has several answers, for parts of it.
+
     Args:
         insights: Who is asked.
         memory: What was answered before.
@@ -126,23 +131,58 @@ def parts(
         ask: Sums up one bucket; it is told apart from others by its name.
     """
     name = f"{ask.__module__}.{ask.__qualname__}"
-    versions = _versions(insights, start_ns, end_ns)
+    hours = _versions(insights, "hours", ranges.HOUR_NS, start_ns, end_ns)
+    hot = insights.version() - _HOT
     identity = insights.meta("identity")
     found = []
     for start, end in ranges.buckets(start_ns, end_ns):
-        hours = range(start // ranges.HOUR_NS, (end - 1) // ranges.HOUR_NS + 1)
-        version = max((versions[hour] for hour in hours if hour in versions), default=0)
-        if version == 0:
-            continue  # there has been nothing
-        key = (identity, name, where, start, end)
-        answer = memory.get(key, version)
-        if answer is None:
-            answer = ask(insights, Part(start, end, where))
-            memory.put(key, version, answer)
-        found.append((start, answer))
+        for begin, until, version in _pieces(insights, start, end, hours, hot):
+            key = (identity, name, where, begin, until)
+            answer = memory.get(key, version)
+            if answer is None:
+                answer = ask(insights, Part(begin, until, where))
+                memory.put(key, version, answer)
+            found.append((start, answer))
     return found
 
 
-def _versions(insights: Insights, start_ns: int, end_ns: int) -> dict[int, int]:
-    sql = "SELECT hour, version FROM hours WHERE hour BETWEEN ? AND ?"
-    return dict(insights.rows(sql, (start_ns // ranges.HOUR_NS, end_ns // ranges.HOUR_NS)))
+def by_bucket(found: Iterable[tuple[int, T]]) -> dict[int, list[T]]:
+    """The answers of each bucket, by its beginning."""
+    sorted_: dict[int, list[T]] = {}
+    for start, answer in found:
+        sorted_.setdefault(start, []).append(answer)
+    return sorted_
+
+
+def _pieces(
+    insights: Insights, start_ns: int, end_ns: int, hours: Mapping[int, int], hot: int
+) -> Iterator[tuple[int, int, int]]:
+    """A bucket as what is asked at once: from when, until when, as of which version.
+
+    All of it, where nothing has changed lately; else hours, and those that have changed lately as slots.
+    """
+    covered = range(start_ns // ranges.HOUR_NS, (end_ns - 1) // ranges.HOUR_NS + 1)
+    known = [hour for hour in covered if hour in hours] if len(covered) < len(hours) else _within(covered, hours)
+    if not known:
+        return  # there has been nothing
+    if max(hours[hour] for hour in known) <= hot:
+        yield start_ns, end_ns, max(hours[hour] for hour in known)
+        return
+    for hour in known:
+        begin, until = max(hour * ranges.HOUR_NS, start_ns), min((hour + 1) * ranges.HOUR_NS, end_ns)
+        if hours[hour] <= hot:
+            yield begin, until, hours[hour]
+            continue
+        for slot, version in _versions(insights, "slots", SLOT_NS, begin, until).items():
+            yield max(slot * SLOT_NS, begin), min((slot + 1) * SLOT_NS, until), version
+
+
+def _within(covered: range, hours: Mapping[int, int]) -> list[int]:
+    return sorted(hour for hour in hours if hour in covered)
+
+
+def _versions(insights: Insights, table: str, width_ns: int, start_ns: int, end_ns: int) -> dict[int, int]:
+    """At which version each hour, or slot, of a range has changed last; those that nothing is in are missing."""
+    column = table.removesuffix("s")
+    sql = f"SELECT {column}, version FROM {table} WHERE {column} BETWEEN ? AND ? ORDER BY {column}"  # noqa: S608
+    return dict(insights.rows(sql, (start_ns // width_ns, (end_ns - 1) // width_ns)))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sqlite3
 
 VERSION = 1
+#: Nanoseconds of a slot.
+SLOT_NS = 15 * 10**9
 #: Between the members of a set, and around it.
 SET_MARK = "\x1f"
 
@@ -156,6 +158,8 @@ STATEMENTS = (
     "CREATE TABLE pending (id INTEGER PRIMARY KEY, status TEXT NOT NULL)",
     # At which `meta.version` anything of an hour (hours since 1970) changed last: what is cached of it holds so long.
     "CREATE TABLE hours (hour INTEGER PRIMARY KEY, version INTEGER NOT NULL)",
+    # Likewise of each `SLOT_NS`: of an hour in which much is written, only the last moments are asked anew.
+    "CREATE TABLE slots (slot INTEGER PRIMARY KEY, version INTEGER NOT NULL)",
     f"PRAGMA user_version = {VERSION}",
 )
 
