@@ -83,7 +83,10 @@ def _follow(home: Path, until: float) -> None:
         follower = Follower(store, path, configured(config.load()), decides=True)
         try:
             while not follower.is_stale:
-                pause = 0.0 if follower.step() else _QUIET_S
+                began = time.monotonic()
+                is_at_work = follower.step()
+                # Spans of a trace come one after the other: who waits a little reads it once, not once for each.
+                pause = 0.0 if is_at_work and follower.is_behind else max(_QUIET_S, time.monotonic() - began)
                 if _is_over(pause) or (pause and time.monotonic() > until):
                     return
         finally:

@@ -90,6 +90,11 @@ class Follower:
         """Whether the store is another file by now: it wants another follower."""
         return _inode(self._store) != self._file
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to be done than one step does."""
+        return bool(self.database.meta("low") > 0 or self._source.highest() - self.database.meta("high") > _SPANS)
+
     def progress(self) -> Progress:
         """How far it is."""
         low, high = self.database.meta("low"), self.database.meta("high")

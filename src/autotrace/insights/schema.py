@@ -11,7 +11,7 @@ import sqlite3
 
 VERSION = 1
 #: Nanoseconds of a slot.
-SLOT_NS = 15 * 10**9
+SLOT_NS = 5 * 10**9
 #: Between the members of a set, and around it.
 SET_MARK = "\x1f"
 
