@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import marshal
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple, TypeVar
 
 from . import ranges
@@ -20,8 +22,9 @@ T = TypeVar("T")
 _MOST_BYTES = 24 * 1024 * 1024
 #: Conditions that are remembered; each may have a temporary table.
 _CONDITIONS = 8
-#: An hour is hot that has changed in one of the last so many steps of the follower.
-_HOT = 40
+#: An hour is hot that has changed in one of the last so many steps of the follower, and began at most so long ago: what
+#: was there before is taken in once, and then stays as it is.
+_HOT_STEPS, _HOT_HOURS = 40, 2
 #: How the condition of a scope begins, where it has more to say than its range.
 _WITHIN = "(t.id >= ? AND t.id < ?)"
 
@@ -132,7 +135,8 @@ def parts(
     """
     name = f"{ask.__module__}.{ask.__qualname__}"
     hours = _versions(insights, "hours", ranges.HOUR_NS, start_ns, end_ns)
-    hot = insights.version() - _HOT
+    since, latest = insights.version() - _HOT_STEPS, time.time_ns() // ranges.HOUR_NS - _HOT_HOURS
+    hot = {hour for hour, version in hours.items() if version > since and hour >= latest}
     identity = insights.meta("identity")
     found = []
     for start, end in ranges.buckets(start_ns, end_ns):
@@ -155,7 +159,7 @@ def by_bucket(found: Iterable[tuple[int, T]]) -> dict[int, list[T]]:
 
 
 def _pieces(
-    insights: Insights, start_ns: int, end_ns: int, hours: Mapping[int, int], hot: int
+    insights: Insights, start_ns: int, end_ns: int, hours: Mapping[int, int], hot: AbstractSet[int]
 ) -> Iterator[tuple[int, int, int]]:
     """A bucket as what is asked at once: from when, until when, as of which version.
 
@@ -165,12 +169,12 @@ def _pieces(
     known = [hour for hour in covered if hour in hours] if len(covered) < len(hours) else _within(covered, hours)
     if not known:
         return  # there has been nothing
-    if max(hours[hour] for hour in known) <= hot:
+    if hot.isdisjoint(known):
         yield start_ns, end_ns, max(hours[hour] for hour in known)
         return
     for hour in known:
         begin, until = max(hour * ranges.HOUR_NS, start_ns), min((hour + 1) * ranges.HOUR_NS, end_ns)
-        if hours[hour] <= hot:
+        if hour not in hot:
             yield begin, until, hours[hour]
             continue
         for slot, version in _versions(insights, "slots", SLOT_NS, begin, until).items():
