@@ -359,7 +359,7 @@ def test_feedback_is_passed_on(home: Path) -> None:
     page, given = judged(home)
     body = urlencode({"csrf": page.site.csrf, "value": "down", "comment": " wrong\nplace ", "user": "ann"}).encode()
     answer = page.post(f"/trace/{A}/feedback", body, origin="http://127.0.0.1:5317")
-    assert (answer.status, answer.headers["location"]) == (303, f"/trace/{A}?said=1#feedback")
+    assert (answer.status, answer.headers["location"]) == (303, f"/trace/{A}?said=later#feedback")
     assert given == [(A, False, "wrong\nplace", "ann")]
     harmless(answer)
 

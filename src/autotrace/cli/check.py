@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from autotrace import setting_values
+from autotrace.insights.counted import counted
 from autotrace.insights.overview import figures
 from autotrace.insights.scope import Scope
 
@@ -96,9 +97,13 @@ def check(scope: Scope, as_json: bool, min_traces: int, **limits: float | None) 
                 raise SystemExit(1)
             return
         whole = figures(*found, scope)
+        # Where not all traces are kept, those that failed are: the share that failed is that of all.
+        all_ = counted(*found, scope, int(whole["traces"]))
         judged = whole["liked"] + whole["disliked"]
         told = {**whole.as_json(), "dislike_rate": whole["disliked"] / judged if judged else None}
-    traces = int(whole["traces"])
+        if all_ is not None:
+            told["error_rate"] = all_["error_rate"]
+    traces, unpriced = int(whole["traces"]), int(whole["traces"] - whole["priced"])
     checks = [_checked(each, told) for each in thresholds]
     passed = traces >= min_traces and all(each["passed"] for each in checks)
     if as_json:
@@ -109,7 +114,9 @@ def check(scope: Scope, as_json: bool, min_traces: int, **limits: float | None) 
         for threshold, each in zip(thresholds, checks, strict=True):
             word = "?     " if each["value"] is None else "ok    " if each["passed"] else "FAILED"
             value = threshold.write(each["value"])
-            click.echo(f"{word}  {each['figure']}: {value}, at most {threshold.write(each['limit'])}")
+            unknown = f" ({unpriced:,} of {traces:,} traces are of unknown price)" if "cost" in each["figure"] else ""
+            most = threshold.write(each["limit"])
+            click.echo(f"{word}  {each['figure']}: {value}, at most {most}{unknown if unpriced else ''}")
     if not passed:
         raise SystemExit(1)
 

@@ -11,6 +11,7 @@ import os
 import select
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from autotrace.insights.opening import lock, place
 
 #: Seconds between two looks at a store where nothing happens, and where there is none; between two looks for what
 #: processes that are gone have left.
+_AGAIN_S = 2.0
 _QUIET_S, _NONE_S, _ORPHANS_S = 0.25, 1.0, 15.0
 
 
@@ -34,18 +36,35 @@ _QUIET_S, _NONE_S, _ORPHANS_S = 0.25, 1.0, 15.0
 def following(settings: Config) -> Iterator[None]:
     """Starts the process, and ends it."""
     command = [sys.executable, "-m", "autotrace.cli.following", str(settings.home)]
-    process = Popen(command, stdin=PIPE, stdout=DEVNULL, env={**os.environ, "AUTOTRACE": "0"})  # noqa: S603
+    ended = threading.Event()
+    held: list[Popen[bytes]] = []
+
+    def keep() -> None:
+        while not ended.is_set():
+            process = Popen(command, stdin=PIPE, stdout=DEVNULL, env={**os.environ, "AUTOTRACE": "0"})  # noqa: S603
+            held[:] = [process]
+            if process.wait() and not ended.wait(_AGAIN_S):  # killed: for want of memory, say
+                print("autotrace: what keeps the page up to date has died and is started again", file=sys.stderr)
+
+    keeper = threading.Thread(target=keep, name="autotrace-following", daemon=True)
+    keeper.start()
     try:
         yield
     finally:
-        with suppress(OSError):
-            if process.stdin is not None:
-                process.stdin.close()
-        try:
-            process.wait(5)
-        except Exception:  # noqa: BLE001 (it hangs, or Ctrl-C was pressed again)
-            process.kill()
-            process.wait()
+        ended.set()
+        for process in held:
+            _end(process)
+
+
+def _end(process: Popen[bytes]) -> None:
+    with suppress(OSError):
+        if process.stdin is not None:
+            process.stdin.close()
+    try:
+        process.wait(5)
+    except Exception:  # noqa: BLE001 (it hangs, or Ctrl-C was pressed again)
+        process.kill()
+        process.wait()
 
 
 def main() -> None:

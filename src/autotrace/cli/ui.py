@@ -17,16 +17,21 @@ from .store import settings
 from .terminal import Failure
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from starlette.types import ASGIApp
+    from uvicorn import Server
 
     from autotrace.config import Config
-    from autotrace.web.site import Locate
+    from autotrace.web.site import Locate, Site
 
 _MISSING = '"autotrace ui" needs {}: pip install "autotrace-ai[ui]"'
 #: Connections that wait to be taken.
 _BACKLOG = 128
 #: Seconds that feedback may take to arrive; afterwards it goes on by itself.
 _FLUSH_S = 5.0
+#: Who says what is said in the page: it must not take the place of what the program's own users said.
+_REVIEWER = "autotrace ui"
 #: What stands for all addresses of the machine: none that one can go to.
 _ALL = ("", "0.0.0.0", "::")  # noqa: S104
 
@@ -73,17 +78,19 @@ def ui(
     listener = _listener(host, port)
     address = _address(host, listener.getsockname()[1], token)
     with following(found):
-        application = _application(found, token, (*allow_host, _name(host)), hide_content)
+        site = _site(found, hide_content)
+        application = _application(site, token, (*allow_host, _name(host)))
         server = uvicorn.Server(
             uvicorn.Config(
                 application,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=1,
+                timeout_graceful_shutdown=2,
                 lifespan="on",
             )
         )
+        _end_before(server, site)
         click.echo(f"autotrace ui: {address}  (Ctrl-C ends it)")
         if opens or (opens is None and sys.stdout.isatty()):
             click.launch(address)
@@ -93,13 +100,30 @@ def ui(
             pass
 
 
-def _application(found: Config, token: str | None, hosts: tuple[str, ...], hide_content: bool) -> ASGIApp:
-    from autotrace.web.app import application
-    from autotrace.web.guard import Rules
+def _site(found: Config, hide_content: bool) -> Site:
     from autotrace.web.site import Site
 
+    return Site(found, hide_content, _judge, _locate(found))
+
+
+def _application(site: Site, token: str | None, hosts: tuple[str, ...]) -> ASGIApp:
+    from autotrace.web.app import application
+    from autotrace.web.guard import Rules
+
     names = {name.strip().lower().rstrip(".") for name in hosts}
-    return application(Site(found, hide_content, _judge, _locate(found)), Rules(frozenset(names), token))
+    return application(site, Rules(frozenset(names), token))
+
+
+def _end_before(server: Server, site: Site) -> None:
+    """Lets pages that are open go when the server is told to end: it would wait for them, and complain."""
+    handle_exit = server.handle_exit
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in site.ends:
+            each()
+        handle_exit(number, frame)
+
+    server.handle_exit = end  # type: ignore[assignment, method-assign]
 
 
 def _locate(found: Config) -> Locate | None:
@@ -111,7 +135,7 @@ def _locate(found: Config) -> Locate | None:
     return Links(found)
 
 
-def _judge(trace_id: str, is_up: bool, comment: str | None, user: str | None) -> None:
+def _judge(trace_id: str, is_up: bool, comment: str | None, user: str | None) -> str:
     """Gives feedback as a program would: it goes where the settings send spans."""
     from autotrace.activation import active
     from autotrace.feedback import log_feedback
@@ -121,8 +145,9 @@ def _judge(trace_id: str, is_up: bool, comment: str | None, user: str | None) ->
         raise FeedbackError(
             "nothing is recorded: autotrace is switched off here, by the setting disable or by OTEL_SDK_DISABLED"
         )
-    log_feedback(is_up, trace_id=trace_id, comment=comment, user=user)
+    number = log_feedback(is_up, trace_id=trace_id, comment=comment, user=user or _REVIEWER)
     active().flush(_FLUSH_S)
+    return number
 
 
 def _listener(host: str, port: int) -> socket.socket:

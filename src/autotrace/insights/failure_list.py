@@ -34,6 +34,13 @@ def failures_of(insights: Insights, part: Part) -> dict[int, Occurred]:
     return found
 
 
+def kinds_of(insights: Insights, part: Part) -> dict[str, int]:
+    """In how many traces of one bucket each kind occurred."""
+    sql, values = part.sql("g.kind, count(DISTINCT f.trace)", "failures AS f", "g.kind")
+    sql = sql.replace(" WHERE ", " JOIN failure_groups AS g ON g.id = f.failure WHERE ", 1)
+    return dict(insights.rows(sql, values))
+
+
 def traces_of(insights: Insights, part: Part) -> int:
     """How many traces are in one bucket."""
     return int(insights.rows(*part.sql("count(*)"))[0][0])
@@ -74,9 +81,12 @@ def failure_list(
     kinds: dict[str, dict[str, Any]] = {
         each: {"label": label, "traces": 0, "groups": 0} for each, label in KINDS.items()
     }
-    for failure, group in groups.items():
-        kinds[group["kind"]]["traces"] += totals[failure]
+    for group in groups.values():
         kinds[group["kind"]]["groups"] += 1
+    for _, touched_by in parts(insights, memory, scope.start_ns, scope.end_ns, where, kinds_of):
+        for each, count in touched_by.items():
+            if each in kinds:
+                kinds[each]["traces"] += count
     chosen = [failure for failure, _ in totals.most_common() if kind in (None, groups.get(failure, {}).get("kind"))]
     chosen = [failure for failure in chosen if failure in groups][:limit]
     starts = [start for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]

@@ -69,7 +69,7 @@ class Follower:
         self._rates = Rates()
         self._source = Source(store)
         self._file = _inode(store)
-        self.database = Database(path, f"{schema.VERSION} {self._file}")
+        self.database = Database(path, f"{schema.VERSION} {schema.SLOT_NS} {self._file}")
         self._grouping = Grouping(self.database, meaning, decides=decides)
         self._seen: int | None = None
         self._swept = -math.inf  # a command takes few steps, and must not tell of what was deleted before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from .view import Insights
 
 #: Models, tools and comments that are shown.
 _MOST, _COMMENTS = 12, 8
+#: What has passed of a range is told to the minute, so that the same is asked for a while.
+_ROUND_NS = 60 * 10**9
 
 
 def figures(insights: Insights, memory: Memory, scope: Scope) -> Figures:
@@ -38,7 +41,7 @@ def overview(insights: Insights, memory: Memory, scope: Scope) -> dict[str, Any]
     where = Where.of(insights, scope)
     found = parts(insights, memory, scope.start_ns, scope.end_ns, where, figures_of)
     whole = total(part for _, part in found)
-    earlier = scope.before()
+    earlier = period_before(scope)
     before = total(part for _, part in parts(insights, memory, earlier.start_ns, earlier.end_ns, where, figures_of))
     return {
         "now": whole.as_json(),
@@ -50,6 +53,13 @@ def overview(insights: Insights, memory: Memory, scope: Scope) -> dict[str, Any]
         # Of all traces, where some are not kept.
         "counted": counted(insights, memory, scope, int(whole["traces"])),
     }
+
+
+def period_before(scope: Scope) -> Scope:
+    """The period before, as long as what has passed of this one: the last bucket of a range goes on into the future."""
+    now = time.time_ns() // _ROUND_NS * _ROUND_NS
+    found = scope.before()
+    return found if not scope.start_ns < now < scope.end_ns else found.between(found.start_ns, now - scope.length_ns)
 
 
 def course(found: Sequence[tuple[int, Packed]], scope: Scope) -> list[dict[str, Any]]:

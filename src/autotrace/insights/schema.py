@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 #: Nanoseconds of a slot.
 SLOT_NS = 5 * 10**9
 #: Between the members of a set, and around it.

@@ -65,6 +65,7 @@ class _Application:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._live = Live(self._version)
+        site.ends.append(self._end)
         self._limiter: anyio.CapacityLimiter | None = None
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
@@ -167,6 +168,7 @@ class _Application:
             "choices": {
                 name: asked.insights.kinds(name, _CHOICES) for name in ("environment", "service", "release", "model")
             },
+            "version": asked.insights.version(),
             "reading": None if progress.is_complete else progress.left,
             "twin": asked.query.url(f"{_filled(page.path, asked.path)}.json", **asked.query.other),
             **page.context(asked, data),
@@ -227,6 +229,9 @@ class _Application:
             self._live.events(), media_type="text/event-stream", headers={"cache-control": "no-store"}
         )
 
+    def _end(self) -> None:
+        self._live.is_over = True
+
     def _version(self) -> str:
         try:
             with self._site.insights() as insights:
@@ -247,14 +252,14 @@ class _Application:
                 query({}), "The page was too old: go back, reload it, and try again.", 403, as_json=False
             )
         try:
-            judge(self._site, trace_id, form)
+            is_there = judge(self._site, trace_id, form)
         except NotThere as missing:
             return self._problem(query({}), str(missing), 404, as_json=False)
         except StoreError as error:
             return self._problem(query({}), str(error), 503, as_json=False)
         except AutotraceError as error:
             return self._problem(query({}), str(error), 400, as_json=False)
-        return RedirectResponse(f"/trace/{trace_id}?said=1#feedback", 303)
+        return RedirectResponse(f"/trace/{trace_id}?said={'1' if is_there else 'later'}#feedback", 303)
 
 
 async def _form(request: Request) -> dict[str, str]:

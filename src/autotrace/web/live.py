@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 #: Seconds between two looks; seconds after which a page is told that the server is still there.
 _LOOK_S, _ALIVE_S = 1.0, 15.0
+#: Seconds within which events end when the server does.
+_OVER_S = 0.5
 #: Pages that are told; further ones are to ask again later.
 MOST = 50
 
@@ -24,6 +26,8 @@ class Live:
         self._told = asyncio.Event()
         self._known = ""
         self._task: asyncio.Task[None] | None = None
+        #: Whether the server ends: so do all events, in a moment.
+        self.is_over = False
 
     @property
     def is_full(self) -> bool:
@@ -39,14 +43,20 @@ class Live:
         try:
             if self._task is None:
                 self._task = asyncio.create_task(self._look())
-            yield "retry: 3000\n\n"
-            while True:
+            # What a page shows may be older than its connection: it compares.
+            yield f"retry: 3000\n\nevent: changed\ndata: {self._known}\n\n" if self._known else "retry: 3000\n\n"
+            waited = 0.0
+            while not self.is_over:
                 told = self._told
                 try:
-                    await asyncio.wait_for(told.wait(), _ALIVE_S)
+                    await asyncio.wait_for(told.wait(), _OVER_S)
+                    waited = 0.0
                     yield f"event: changed\ndata: {self._known}\n\n"
                 except asyncio.TimeoutError:
-                    yield ": still here\n\n"
+                    waited += _OVER_S
+                    if waited >= _ALIVE_S:
+                        waited = 0.0
+                        yield ": still here\n\n"
         finally:
             self._open -= 1
             if self._open == 0 and self._task is not None:

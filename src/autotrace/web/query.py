@@ -15,6 +15,8 @@ DEFAULT_RANGE = "7d"
 RANGES = ("1h", "24h", "7d", "30d", "90d")
 #: Characters of a parameter that count.
 _LONGEST = 2000
+#: Parameters that mean nothing in another selection.
+_PLACES = frozenset({"after", "said", "row", "open", "token"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,15 @@ class Query:
         parameters = {**self.given, **changes}
         told = {name: str(value) for name, value in parameters.items() if value not in (None, "")}
         return f"{path}?{urlencode(told, errors='replace')}" if told else path
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """Parameters of this page beside its scope that hold whatever is looked at: not a place in a list."""
+        return {name: value for name, value in self.other.items() if name not in _PLACES}
+
+    def here(self, **changes: Any) -> str:
+        """The address of this page with another scope."""
+        return self.url("", **{**self.kept, **changes})
 
     def within(self, start: str, end: str, path: str = "/traces", **changes: Any) -> str:
         """The address of a page for a range of its own."""

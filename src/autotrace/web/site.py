@@ -39,15 +39,18 @@ class Site:
         config: The settings; its `home` is the folder with the store.
         hides_content: Whether what was said is left out of every page.
         csrf: What a form must send with it, that other sites cannot know.
-        judge: Passes feedback on: of which trace, thumb up or not, comment, who says so; None: nothing can be said.
+        judge: Passes feedback on: of which trace, thumb up or not, comment, who says so;
+            answers its id. None: nothing can be said.
+        ends: What is called when the server is about to end.
         mlflow: Tells where a trace is in MLflow; None: it does not go there.
         memory: What was summed up before.
     """
 
     config: Config
     hides_content: bool = False
-    judge: Callable[[str, bool, str | None, str | None], None] | None = None
+    judge: Callable[[str, bool, str | None, str | None], str] | None = None
     mlflow: Locate | None = None
+    ends: list[Callable[[], None]] = field(default_factory=list)
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     memory: Memory = field(default_factory=Memory)
     _idle: queue.SimpleQueue[Opened] = field(default_factory=queue.SimpleQueue)

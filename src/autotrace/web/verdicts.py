@@ -14,13 +14,16 @@ _LONGEST = 5000
 _VALUES = {"up": True, "down": False}
 
 
-def judge(site: Site, trace_id: str, form: Mapping[str, str]) -> None:
+def judge(site: Site, trace_id: str, form: Mapping[str, str]) -> bool:
     """Passes on a thumb, with a comment or without.
 
     Args:
         site: What is served.
         trace_id: As the address has it.
         form: `value` is `up` or `down`; `comment`, `user`.
+
+    Returns:
+        Whether it is in the store; else it is still on its way.
 
     Raises:
         NotThere: There is no such trace.
@@ -34,4 +37,7 @@ def judge(site: Site, trace_id: str, form: Mapping[str, str]) -> None:
     if site.judge is None:
         raise FeedbackError("nothing is recorded here: autotrace is switched off")
     comment, user = form.get("comment", "").strip()[:_LONGEST], form.get("user", "").strip()[:200]
-    site.judge(trace_id, _VALUES[form["value"]], comment or None, user or None)
+    number = site.judge(trace_id, _VALUES[form["value"]], comment or None, user or None)
+    with site.insights() as insights:
+        given = [] if insights is None else insights.store.feedback(trace_id)
+    return any(each.id == number for each in given)

@@ -38,11 +38,18 @@ def one_context(asked: Asked, found: dict[str, Any]) -> dict[str, Any]:
     """The drawing of its course."""
     ends = [*found["starts"][1:], None]
     buckets = [
-        Bucket((count,), f"{figures.moment(start)} UTC: {count:,} traces", asked.query.within(start, end or ""))
+        Bucket((count,), f"{figures.moment(start)} UTC: {count:,} traces", _within(asked, found["id"], start, end))
         for start, end, count in zip(found["starts"], ends, found["course"], strict=True)
     ]
     drawing = columns(buckets, ("bad",), "Traces with this failure over time")
     return {"drawing": drawing, "label": KINDS[found["kind"]], "top": max(found["course"], default=0)}
+
+
+def _within(asked: Asked, number: int, start: str, end: str | None) -> str:
+    """The traces of a bucket in which it occurred."""
+    before = asked.query.given.get("filter", "").strip()
+    term = f"failure:{number}"
+    return asked.query.within(start, end or "", filter=f"({before}) AND {term}" if before else term)
 
 
 PAGE = Page("failures", "Failures", "/failures", "failures", data, context)

@@ -78,7 +78,7 @@ def _tiles(query: Query, found: dict[str, Any]) -> list[dict[str, Any]]:
             "liked_share",
             "Thumbs up",
             figures.share(now["liked"] / judged if judged else None),
-            query.narrowed("feedback:any"),
+            query.narrowed("(feedback:up OR feedback:down)"),
             "more",
             f"{now['liked']:,} up, {now['disliked']:,} down",
         ),

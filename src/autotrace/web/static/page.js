@@ -55,7 +55,9 @@ if (places().length && window.EventSource) {
   let last = 0;
   const isBusy = () => {
     const selection = String(document.getSelection());
-    return document.hidden || selection || places().some((place) => place.contains(document.activeElement));
+    const active = document.activeElement;
+    const isWriting = active && active.matches("input, textarea, select");
+    return document.hidden || selection || (isWriting && places().some((place) => place.contains(active)));
   };
   const renew = async () => {
     waiting = null;
@@ -68,21 +70,34 @@ if (places().length && window.EventSource) {
       if (!answer.ok) return;
       text = await answer.text();
     } catch { return; }
-    const fresh = [...new DOMParser().parseFromString(text, "text/html").querySelectorAll("[data-live]")];
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const fresh = [...page.querySelectorAll("[data-live]")];
     const there = places();
     if (isBusy() || fresh.length !== there.length) return;
+    document.body.dataset.version = page.body.dataset.version;
+    const focused = document.activeElement ? document.activeElement.getAttribute("href") : null;
     there.forEach((place, number) => {
       const known = new Set([...place.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
       place.replaceWith(fresh[number]);
       if (known.size) for (const row of fresh[number].querySelectorAll("[data-id]")) {
         if (!known.has(row.dataset.id)) row.classList.add("fresh");
       }
+      // Who was at a row stays there.
+      const again = focused && [...fresh[number].querySelectorAll("a")].find((link) => link.getAttribute("href") === focused);
+      if (again && document.activeElement === document.body) again.focus({ preventScroll: true });
     });
   };
   const later = () => { if (waiting === null) waiting = setTimeout(renew, Math.max(300, last + 2000 - Date.now())); };
-  const events = new EventSource("/events");
-  events.addEventListener("open", () => { if (state) state.hidden = false; });
-  events.addEventListener("error", () => { if (state) state.hidden = true; });
-  events.addEventListener("changed", later);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) later(); });
+  // A browser has few connections to one server: a page that nobody looks at lets go of its own.
+  let events = null;
+  const listen = () => {
+    events = new EventSource("/events");
+    events.addEventListener("open", () => { if (state) state.hidden = false; });
+    events.addEventListener("error", () => { if (state) state.hidden = true; });
+    events.addEventListener("changed", (event) => { if (event.data !== document.body.dataset.version) later(); });
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { if (events) { events.close(); events = null; } } else if (!events) listen();
+  });
+  if (!document.hidden) listen();
 }
