@@ -136,9 +136,9 @@ def demo(demo_home: Path) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, driven by Playwright: for one module, because a process can drive it once at a time."""
     executable = shutil.which("chromium")
     if executable is None:
         _missing("there is no chromium (apt-get install chromium)")
