@@ -57,7 +57,8 @@ sys.stdin.readline()
     process.wait(60)
     assert adopt()
     assert spans() == {"long": "interrupted"}
-    assert list((home / "journal").glob("*.[!h]*")) == []
+    # A cursor that was being saved when the process was killed stays for a while: it may be that of a living one.
+    assert [path for path in (home / "journal").glob("*.[!h]*") if path.suffix != ".unsaved"] == []
 
 
 def test_interrupted_is_decided_in_the_last_segment(spawn, adopt, spans):
