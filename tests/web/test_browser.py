@@ -171,6 +171,28 @@ def test_the_page_is_driven_by_keys_alone(browser: Any, generated: Page) -> None
         assert watched.complaints == []
 
 
+def test_a_drawing_is_one_stop(browser: Any, generated: Page) -> None:
+    """Tab goes past its columns, the arrows through them, Enter to the traces of one."""
+    with opened(browser, generated) as watched:
+        tab = watched.tab
+        watched.open("overview?range=30d")
+        drawings = tab.locator("svg.chart")
+        stops = drawings.evaluate_all("all => all.map(each => each.querySelectorAll('a[tabindex=\"0\"]').length)")
+        assert stops == [1] * drawings.count()
+        drawings.first.locator('a[tabindex="0"]').focus()
+        last = tab.evaluate("document.activeElement.getAttribute('aria-label')")
+        tab.keyboard.press("ArrowLeft")
+        before = tab.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert before not in (last, None)
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.closest('svg') !== document.querySelector('svg.chart')")
+        tab.keyboard.press("Shift+Tab")
+        assert tab.evaluate("document.activeElement.getAttribute('aria-label')") == before
+        tab.keyboard.press("Enter")
+        tab.wait_for_url("**/traces?**from=**")
+        assert watched.complaints == []
+
+
 def test_a_filter_that_cannot_be_read_says_where(browser: Any, generated: Page) -> None:
     """The page stays, with what is wrong, and the form as it was."""
     with opened(browser, generated) as watched:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from autotrace.insights.overview import changes, overview
+from autotrace.insights.overview import overview
 from autotrace.insights.scope import Scope
 
 from .figures import duration, money
@@ -41,7 +41,6 @@ def stats(scope: Scope, as_json: bool) -> None:
                 print_json(None)
             return
         told = overview(*found, scope)
-        told["change"] = changes(told["now"], told["before"])
         if as_json:
             print_json(told)
         else:

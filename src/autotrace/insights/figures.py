@@ -108,20 +108,23 @@ class Figures:
 
     def per_trace(self, name: str) -> float | None:
         """The mean of `tokens` or `cost_usd` over the traces where it is known."""
-        count = self.sums["with_tokens" if name == "tokens" else "priced"]
-        total = self.tokens if name == "tokens" else self.sums["cost_usd"]
-        return total / count if count else None
+        if name == "tokens":
+            return self.tokens / self.sums["with_tokens"] if self.sums["with_tokens"] else None
+        cost, priced = self.sums["cost_usd"], self.sums["priced"]
+        return cost / priced if priced and (cost or priced == self.sums["traces"]) else None
 
     def as_json(self) -> dict[str, Any]:
         """The figures by name; durations in milliseconds, costs in USD, shares from 0 to 1."""
         sums = self.sums
         counts = {name: int(sums[name]) for name in _SUMS if name not in _HIDDEN}
+        judged = sums["liked"] + sums["disliked"]
         return {
             **counts,
             "tokens": int(self.tokens),
-            # Where the price of none is known, nothing is known; some traces of several may be left out.
-            "cost_usd": sums["cost_usd"] if sums["priced"] or not sums["traces"] else None,
+            # Some traces of several may be left out; where all that have a price cost nothing, nothing is known.
+            "cost_usd": sums["cost_usd"] if sums["cost_usd"] or sums["priced"] == sums["traces"] else None,
             "error_rate": self.share("failed"),
+            "liked_share": sums["liked"] / judged if judged else None,
             "tokens_per_trace": self.per_trace("tokens"),
             "cost_per_trace_usd": self.per_trace("cost_usd"),
             **{f"latency_p{share}_ms": self.latency_ms(share / 100) for share in (50, 90, 95, 99)},

@@ -11,13 +11,15 @@ import orjson
 from . import ranges
 from .buckets import quantile_ms
 from .counted import counted
-from .figures import Figures, Packed, figures_of, total
+from .figures import Figures, ModelFigures, Packed, ToolFigures, figures_of, total
 from .parts import Memory, Where, by_bucket, parts
 from .scope import Scope
 from .view import Insights
 
-#: Models, tools and comments that are shown.
-_MOST, _COMMENTS = 12, 8
+#: Comments that are shown.
+_COMMENTS = 8
+#: A period before with fewer traces than this part of the present ones is too small to compare with.
+_COMPARABLE = 0.02
 #: What has passed of a range is told to the minute, so that the same is asked for a while.
 _ROUND_NS = 60 * 10**9
 
@@ -43,12 +45,15 @@ def overview(insights: Insights, memory: Memory, scope: Scope) -> dict[str, Any]
     whole = total(part for _, part in found)
     earlier = period_before(scope)
     before = total(part for _, part in parts(insights, memory, earlier.start_ns, earlier.end_ns, where, figures_of))
+    is_comparable = before["traces"] > _COMPARABLE * whole["traces"]
+    now, then = whole.as_json(), before.as_json()
     return {
-        "now": whole.as_json(),
-        "before": before.as_json(),
+        "now": now,
+        "before": then,
+        "change": changes(now, then if is_comparable else {}),
         "course": course(found, scope),
-        "models": _models(insights, whole, before),
-        "tools": _tools(insights, whole),
+        "models": _models(insights, whole, before if is_comparable else Figures()),
+        "tools": _tools(insights, whole, before if is_comparable else Figures()),
         "comments": comments(insights, scope, where),
         # Of all traces, where some are not kept.
         "counted": counted(insights, memory, scope, int(whole["traces"])),
@@ -84,35 +89,47 @@ def course(found: Sequence[tuple[int, Packed]], scope: Scope) -> list[dict[str, 
 
 def _models(insights: Insights, now: Figures, before: Figures) -> list[dict[str, Any]]:
     texts = insights.texts(list(now.models))
-    told = []
-    for model, one in sorted(now.models.items(), key=lambda item: (-item[1].cost_usd, -item[1].calls)):
-        earlier = before.models.get(model)
-        told.append(
-            {
-                "model": texts.get(model, "?"),
-                **{name: getattr(one, name) for name in one.__slots__ if name not in ("priced", "cost_usd")},
-                # Of traces whose cost is not known, nothing is in the sum.
-                "cost_usd": one.cost_usd if one.cost_usd or one.priced == one.traces else None,
-                "unpriced_traces": one.traces - one.priced,
-                "error_rate": one.errors / one.calls if one.calls else None,
-                "cost_before_usd": None if earlier is None else earlier.cost_usd,
-            }
-        )
-    return told
+    ordered = sorted(now.models.items(), key=lambda item: (-item[1].cost_usd, -item[1].calls))
+    return [
+        {"model": texts.get(model, "?"), **_changed(_model(one), _model(before.models.get(model)))}
+        for model, one in ordered
+    ]
 
 
-def _tools(insights: Insights, now: Figures) -> list[dict[str, Any]]:
+def _model(one: ModelFigures | None) -> dict[str, Any]:
+    if one is None:
+        return {}
+    return {
+        **{name: getattr(one, name) for name in one.__slots__ if name not in ("priced", "cost_usd")},
+        # Of traces whose cost is not known, nothing is in the sum.
+        "cost_usd": one.cost_usd if one.cost_usd or one.priced == one.traces else None,
+        "unpriced_traces": one.traces - one.priced,
+        "error_rate": one.errors / one.calls if one.calls else None,
+    }
+
+
+def _tools(insights: Insights, now: Figures, before: Figures) -> list[dict[str, Any]]:
     texts = insights.texts(list(now.tools))
     return [
-        {
-            "tool": texts.get(tool, "?"),
-            "calls": one.calls,
-            "errors": one.errors,
-            "success_rate": 1 - one.errors / one.calls if one.calls else None,
-            **{f"latency_p{share}_ms": quantile_ms(one.latency, share / 100) for share in (50, 90)},
-        }
+        {"tool": texts.get(tool, "?"), **_changed(_tool(one), _tool(before.tools.get(tool)))}
         for tool, one in sorted(now.tools.items(), key=lambda item: -item[1].calls)
     ]
+
+
+def _tool(one: ToolFigures | None) -> dict[str, Any]:
+    if one is None:
+        return {}
+    return {
+        "calls": one.calls,
+        "errors": one.errors,
+        "success_rate": 1 - one.errors / one.calls if one.calls else None,
+        **{f"latency_p{share}_ms": quantile_ms(one.latency, share / 100) for share in (50, 90)},
+    }
+
+
+def _changed(now: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures, with how each has changed."""
+    return {**now, "change": changes(now, before)}
 
 
 def comments(insights: Insights, scope: Scope, where: Where) -> list[dict[str, Any]]:

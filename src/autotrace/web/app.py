@@ -75,7 +75,7 @@ class _Application:
             lstrip_blocks=True,
             finalize=_harmless,
         )
-        for name in ("count", "duration", "usd", "share", "change", "moment", "exactly", "ago"):
+        for name in ("count", "duration", "usd", "share", "change", "moment", "exactly", "ago", "field"):
             self._templates.filters[name] = getattr(figures, name)
         self._templates.filters["quoted"] = quoted
         missing = {HTTPException: self._missing}

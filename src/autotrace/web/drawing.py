@@ -18,11 +18,15 @@ class Bucket(NamedTuple):
         values: Of the series, in their order; None where there is none.
         title: What is told of it, to who points at it.
         url: Where it leads.
+        own: For each of the series where it leads, and what is told of it, where that is somewhere else; else empty.
+        is_open: Whether it is not over yet.
     """
 
     values: tuple[float | None, ...]
     title: str = ""
     url: str = ""
+    own: tuple[tuple[str, str], ...] = ()
+    is_open: bool = False
 
 
 def spark(values: Sequence[float | None], label: str) -> Markup:
@@ -47,13 +51,17 @@ def columns(buckets: Sequence[Bucket], names: Sequence[str], label: str, top: fl
     step = _WIDTH / max(len(buckets), 1)
     shapes = []
     for place, bucket in enumerate(buckets):
-        ground, parts = _HEIGHT, []
-        for name, value in zip(names, bucket.values, strict=True):
+        ground = _HEIGHT
+        parts: list[Markup] = []
+        own: list[Markup] = []
+        for number, (name, value) in enumerate(zip(names, bucket.values, strict=True)):
             if value and top:
                 height = max(value / top * (_HEIGHT - 4), 1.0)
                 ground -= height
-                parts.append(_rect(place * step + step * 0.08, ground, step * 0.84, height, name))
-        shapes.append(_linked(bucket, place * step, step, Markup().join(parts)))
+                drawn = _rect(place * step + step * 0.08, ground, step * 0.84, height, name)
+                url, title = bucket.own[number] if bucket.own else ("", "")
+                (own if url else parts).append(_leading(url, title, drawn) if url else drawn)
+        shapes.append(_linked(bucket, place * step, step, Markup().join(parts)) + Markup().join(own))
     return _chart(shapes, label)
 
 
@@ -93,9 +101,18 @@ def _linked(bucket: Bucket, x: float, width: float, inner: Markup) -> Markup:
     """A bucket with a place to point at, which leads somewhere where there is something."""
     title = Markup("<title>{}</title>").format(bucket.title) if bucket.title else Markup()
     area = _rect(x, 0, width, _HEIGHT, "area")
+    state = Markup(' class="open"') if bucket.is_open else Markup()
     if bucket.url and any(bucket.values):
-        return Markup('<a href="{}" aria-label="{}">{}{}{}</a>').format(bucket.url, bucket.title, title, area, inner)
-    return Markup("<g>{}{}{}</g>").format(title, area, inner)
+        return Markup('<a href="{}" aria-label="{}"{}>{}{}{}</a>').format(
+            bucket.url, bucket.title, state, title, area, inner
+        )
+    return Markup("<g{}>{}{}{}</g>").format(state, title, area, inner)
+
+
+def _leading(url: str, title: str, inner: Markup) -> Markup:
+    """A part of a bucket that leads somewhere else; by keys the bucket is gone to, which tells of all of them."""
+    label = Markup("<title>{}</title>").format(title) if title else Markup()
+    return Markup('<a href="{}" aria-label="{}" tabindex="-1">{}{}</a>').format(url, title, label, inner)
 
 
 def _rect(x: float, y: float, width: float, height: float, name: str) -> Markup:

@@ -55,12 +55,13 @@ def share(value: float | None) -> str:
 
 
 def change(value: float | None) -> str:
-    """A change, as a share of what was before: +12 %, -3.4 %, ×5.2."""
+    """A change, as a share of what was before: +12 %, −3.4 %, ×5.2."""
     if value is None or not math.isfinite(value):
         return NONE
     if value >= 2:
         return f"×{_three(value + 1)}"
-    return f"{'+' if value >= 0 else '−'}{_three(abs(value) * 100)} %"
+    percent = abs(value) * 100
+    return f"{'+' if value >= 0 else '−'}{percent:.{0 if percent >= 9.95 else 1}f} %"
 
 
 def moment(text: str | None) -> str:
@@ -76,6 +77,15 @@ def exactly(text: str | None) -> str:
     """A time as ISO 8601 tells it, to the second."""
     found = _parsed(text)
     return NONE if found is None else f"{found:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def field(text: str | None) -> str:
+    """A time as ISO 8601 tells it, as a field of a form holds it: in UTC, without seconds where they are none."""
+    found = _parsed(text)
+    if found is None:
+        return ""
+    found = found.astimezone(timezone.utc)
+    return f"{found:%Y-%m-%dT%H:%M:%S}" if found.second else f"{found:%Y-%m-%dT%H:%M}"
 
 
 def ago(text: str | None) -> str:

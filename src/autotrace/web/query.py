@@ -15,6 +15,8 @@ DEFAULT_RANGE = "7d"
 RANGES = ("1h", "24h", "7d", "30d", "90d")
 #: Characters of a parameter that count.
 _LONGEST = 2000
+#: Parameters that say which traces.
+_SCOPE = ("range", "from", "to", *FACETS, "filter")
 #: Parameters that mean nothing in another selection.
 _PLACES = frozenset({"after", "said", "row", "open", "token"})
 
@@ -63,7 +65,9 @@ class Query:
 def query(parameters: Mapping[str, str]) -> Query:
     """Reads the parameters of an address; what cannot be used is a problem, and counts as not given."""
     texts = {name: value[:_LONGEST].replace("\0", "") for name, value in parameters.items() if value.strip()}
-    given = {name: texts[name].strip() for name in ("range", "from", "to", *FACETS, "filter") if name in texts}
+    given = {name: texts[name].strip() for name in _SCOPE if name in texts}
+    if "from" in given or "to" in given:
+        given.pop("range", None)
     problem = ""
     try:
         start, end = _range(given)
@@ -74,7 +78,7 @@ def query(parameters: Mapping[str, str]) -> Query:
         start, end = ranges.last(DEFAULT_RANGE)
     facets = {name: given[name] for name in FACETS if name in given}
     scope = Scope(start, end, **facets, filter=given.get("filter", ""))
-    other = {name: value for name, value in texts.items() if name not in given}
+    other = {name: value for name, value in texts.items() if name not in _SCOPE}
     return Query(scope, given, other, problem)
 
 

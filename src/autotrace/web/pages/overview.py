@@ -2,108 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from autotrace.insights.failure_list import failure_list
-from autotrace.insights.overview import changes, overview
+from autotrace.insights.overview import overview
 
 from .. import figures
-from ..drawing import Bucket, columns, lines, spark
+from ..drawing import Bucket, columns, lines
 from ..query import Query
+from .overview_tiles import FAILED, judged, shares, tiles
 from .page import Asked, Page
 
-#: Failures that are shown.
-_FAILURES = 6
-#: Periods before with fewer traces than this part of the present ones are too small to compare with.
-_COMPARABLE = 0.02
+#: Failures that are shown; models and tools, unless all are asked for.
+_FAILURES, _ROWS = 6, 12
+_JUDGED = "(feedback:up OR feedback:down)"
 
 
 def data(asked: Asked) -> dict[str, Any]:
     """What the overview shows."""
     found = overview(asked.insights, asked.site.memory, asked.query.scope)
-    now, before = found["now"], found["before"]
-    is_comparable = before["traces"] > max(_COMPARABLE * now["traces"], 0)
-    found["change"] = changes(now, before) if is_comparable else dict.fromkeys(now)
     found["failures"] = failure_list(asked.insights, asked.site.memory, asked.query.scope, limit=_FAILURES)["groups"]
     return found
 
 
 def context(asked: Asked, found: dict[str, Any]) -> dict[str, Any]:
     """The tiles and drawings of the overview."""
-    return {"tiles": _tiles(asked.query, found), "charts": _charts(asked.query, found["course"])}
-
-
-def _tiles(query: Query, found: dict[str, Any]) -> list[dict[str, Any]]:
-    now, course = found["now"], found["course"]
-    for bucket in course:
-        bucket["error_rate"] = bucket["failed"] / bucket["traces"] if bucket["traces"] else None
-        judged = bucket["liked"] + bucket["disliked"]
-        bucket["liked_share"] = bucket["liked"] / judged if judged else None
-    unpriced, judged = now["traces"] - now["priced"], now["liked"] + now["disliked"]
-    latency = " / ".join(figures.duration(now[f"latency_p{share}_ms"]) for share in (90, 99))
-    tokens = {name: figures.count(now[f"{name}_tokens"]) for name in ("input", "output", "cache_read", "reasoning")}
-    cost_note = f"{figures.usd(now['cost_per_trace_usd'])} a trace"
-    if unpriced:
-        cost_note += f"; {unpriced:,} traces of unknown price"
-    failed = query.narrowed("(status:error OR status:interrupted)")
-    rows: tuple[tuple[str, str, str, str, str, str], ...] = (
-        ("traces", "Traces", figures.count(now["traces"]), query.url("/traces"), "", ""),
-        ("error_rate", "Error rate", figures.share(now["error_rate"]), failed, "less", f"{now['failed']:,} failed"),
-        (
-            "latency_p50_ms",
-            "Latency, median",
-            figures.duration(now["latency_p50_ms"]),
-            query.url("/traces", sort="-duration"),
-            "less",
-            f"p90 / p99: {latency}",
-        ),
-        (
-            "ttft_p50_ms",
-            "Time to first token",
-            figures.duration(now["ttft_p50_ms"]),
-            query.url("/traces", sort="-ttft"),
-            "less",
-            f"p90 / p99: {figures.duration(now['ttft_p90_ms'])} / {figures.duration(now['ttft_p99_ms'])}",
-        ),
-        (
-            "tokens",
-            "Tokens",
-            figures.count(now["tokens"]),
-            query.url("/traces", sort="-tokens"),
-            "",
-            "{input} in ({cache_read} cached), {output} out ({reasoning} reasoning)".format(**tokens),
-        ),
-        ("cost_usd", "Cost", figures.usd(now["cost_usd"]), query.url("/traces", sort="-cost"), "", cost_note),
-        (
-            "liked_share",
-            "Thumbs up",
-            figures.share(now["liked"] / judged if judged else None),
-            query.narrowed("(feedback:up OR feedback:down)"),
-            "more",
-            f"{now['liked']:,} up, {now['disliked']:,} down",
-        ),
-    )
-    return [_tile(found, *row) for row in rows]
-
-
-def _tile(found: dict[str, Any], key: str, label: str, value: str, url: str, better: str, note: str) -> dict[str, Any]:
-    change = found["change"].get(key)
-    is_judged = change is not None and better and abs(change) >= 0.005
-    return {
-        "label": label,
-        "value": value,
-        "url": url,
-        "note": note,
-        "change": figures.change(change) if change is not None else "",
-        "good": ((change < 0) == (better == "less")) if is_judged else None,
-        "spark": spark([bucket[key] for bucket in found["course"]], f"{label} over time"),
-    }
+    shown = {name: len(found[name]) if asked.query.other.get("all") == name else _ROWS for name in ("models", "tools")}
+    charts = _charts(asked.query, shares(found["course"]))
+    return {"tiles": tiles(asked.query, found), "charts": charts, "shown": shown, "judged": judged}
 
 
 def _charts(query: Query, course: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for each in course:
-        each["succeeded"] = each["traces"] - each["failed"]
-    traces = _buckets(query, course, ("failed", "succeeded"), "{traces:,} traces, {failed:,} failed")
+    traces = _buckets(query, course, {"failed": FAILED, "succeeded": ""}, "{traces:,} traces, {failed:,} failed")
     latency = [
         Bucket(
             tuple(each[f"latency_p{share}_ms"] for share in (99, 90, 50)),
@@ -113,11 +44,12 @@ def _charts(query: Query, course: list[dict[str, Any]]) -> list[dict[str, Any]]:
         )
         for each in course
     ]
-    cost = _buckets(query, course, ("cost_usd",), "${cost_usd:.4g}, {tokens:,} tokens")
-    thumbs = _buckets(query, course, ("disliked", "liked"), "{liked:,} thumbs up, {disliked:,} down")
+    cost = _buckets(query, course, {"cost_usd": ""}, "${cost_usd:.4g}, {tokens:,} tokens", sort="-cost")
+    verdicts = {"disliked": "feedback:down", "liked": "feedback:up"}
+    thumbs = _buckets(query, course, verdicts, "{liked:,} thumbs up, {disliked:,} down", term=_JUDGED)
     longest = max((each["latency_p99_ms"] or 0 for each in course), default=0) or None
     tops = {name: max((each[name] for each in course), default=0) for name in ("traces", "cost_usd")}
-    judged = max((each["liked"] + each["disliked"] for each in course), default=0)
+    most_judged = max((each["liked"] + each["disliked"] for each in course), default=0)
     drawn = columns(traces, ("bad", "plain"), "Traces over time, and how many failed")
     return [
         _chart("Traces", drawn, figures.count(tops["traces"]), ("plain", "succeeded"), ("bad", "failed")),
@@ -129,26 +61,50 @@ def _charts(query: Query, course: list[dict[str, Any]]) -> list[dict[str, Any]]:
             ("p90", "p90"),
             ("p99", "p99"),
         ),
-        _chart("Cost", columns(cost, ("plain",), "Cost over time"), figures.usd(tops["cost_usd"]), ("plain", "USD")),
+        _chart(
+            "Cost", columns(cost, ("plain",), "Cost over time"), figures.usd(tops["cost_usd"] or None), ("plain", "USD")
+        ),
         _chart(
             "Thumbs",
             columns(thumbs, ("bad", "good"), "Thumbs over time"),
-            figures.count(judged),
+            figures.count(most_judged),
             ("good", "up"),
             ("bad", "down"),
         ),
     ]
 
 
-def _buckets(query: Query, course: list[dict[str, Any]], names: tuple[str, ...], title: str) -> list[Bucket]:
-    return [
-        Bucket(
-            tuple(each[name] for name in names),
-            f"{_when(each)}: {title.format(**each)}",
-            query.within(each["start"], each["end"]),
+def _buckets(
+    query: Query, course: list[dict[str, Any]], terms: dict[str, str], title: str, term: str = "", **changes: str
+) -> list[Bucket]:
+    """A bucket for each of the course.
+
+    Args:
+        query: Where addresses lead from.
+        course: Figures by time.
+        terms: The series, with the filter that leads to the traces of each; empty: that of the bucket.
+        title: What is told of a bucket.
+        term: The filter that leads to the traces of a bucket; empty: none.
+        changes: Of the addresses.
+    """
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = []
+    for each in course:
+        own = {**changes, "range": None, "from": each["start"], "to": each["end"]}
+        leading = tuple(
+            (query.narrowed(one, **own) if one else "", f"{_when(each)}: {each[name]:,} {name}")
+            for name, one in terms.items()
         )
-        for each in course
-    ]
+        told.append(
+            Bucket(
+                tuple(each[name] for name in terms),
+                f"{_when(each)}: {title.format(**each)}",
+                query.narrowed(term, **own) if term else query.url("/traces", **own),
+                leading,
+                is_open=each["end"] > now,
+            )
+        )
+    return told
 
 
 def _when(each: dict[str, Any]) -> str:

@@ -101,3 +101,28 @@ if (places().length && window.EventSource) {
   });
   if (!document.hidden) listen();
 }
+
+// A drawing is one stop for Tab; the arrows go through its columns.
+const columnsOf = (drawing) => [...drawing.querySelectorAll("a")];
+const stopOnce = () => {
+  for (const drawing of document.querySelectorAll("svg.chart")) {
+    const links = columnsOf(drawing);
+    if (!links.some((link) => link === document.activeElement)) {
+      links.forEach((link, number) => link.setAttribute("tabindex", number === links.length - 1 ? "0" : "-1"));
+    }
+  }
+};
+document.addEventListener("keydown", (event) => {
+  const drawing = event.target.closest && event.target.closest("svg.chart");
+  if (!drawing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const links = columnsOf(drawing);
+  const at = links.indexOf(document.activeElement);
+  const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: links.length - 1 }[event.key];
+  if (next === undefined || !links[next]) return;
+  event.preventDefault();
+  links.forEach((link) => link.setAttribute("tabindex", "-1"));
+  links[next].setAttribute("tabindex", "0");
+  links[next].focus();
+});
+new MutationObserver(stopOnce).observe(document.body, { childList: true, subtree: true });
+stopOnce();
