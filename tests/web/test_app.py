@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -93,6 +94,20 @@ def test_every_page_has_a_twin(page: Caller, address: str) -> None:
     assert f'href="{twin(address)}"' in html.text
     assert page.get(twin(address)).json() == data.json()
     assert data.json()["notes"] == []
+
+
+def test_a_clock_that_is_ahead(tmp_path: Path) -> None:
+    """What began after now is in no range until now: the page says so, and leads there."""
+    store = TraceStore(tmp_path / "traces.db")
+    store.add("a", start=NOW - 60, attributes=chat("hello"))
+    store.add("b", start=NOW + 90 * 86400, attributes=chat("from afar"))
+    store.writer.close()
+    page = Caller(site_of(tmp_path))
+    html = page.get("/overview?range=24h").text
+    assert "Traces that began later than now" in html
+    url = unescape(html.partition('a clock is ahead: <a href="')[2].partition('"')[0])
+    assert "from afar" in page.get(url).text
+    assert "a clock is ahead" not in page.get(url).text
 
 
 def test_every_page_is_looked_at() -> None:

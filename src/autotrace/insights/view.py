@@ -76,6 +76,12 @@ class Insights:
         """A note of the follower's; None where there is none."""
         return next((row[0] for row in self.rows("SELECT value FROM meta WHERE key = ?", (key,))), None)
 
+    def ahead(self, after_ns: int) -> tuple[int, int]:
+        """How many traces began at this time or later (counted up to a thousand), and when the last of them did."""
+        found = "SELECT id FROM traces WHERE id >= ? ORDER BY id DESC LIMIT 1000"
+        count, last = self.rows(f"SELECT count(*), coalesce(max(id), 0) FROM ({found})", (after_ns,))[0]  # noqa: S608
+        return int(count), int(last)
+
     def version(self) -> int:
         """What grows with every change."""
         return int(self.meta("version") or 0)

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from autotrace.errors import AutotraceError, FilterError, StoreError
+from autotrace.insights import ranges
 from autotrace.insights.tree import quoted
 from autotrace.store.visible import visible
 
@@ -170,6 +171,7 @@ class _Application:
             },
             "version": asked.insights.version(),
             "reading": None if progress.is_complete else progress.left,
+            "ahead": _ahead(asked),
             "twin": asked.query.url(f"{_filled(page.path, asked.path)}.json", **asked.query.other),
             **page.context(asked, data),
         }
@@ -273,6 +275,18 @@ async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
     except ValueError:
         return {}
+
+
+def _ahead(asked: Asked) -> dict[str, Any] | None:
+    """Traces that no range until now has in it, because a clock is ahead; None where there are none."""
+    if "from" in asked.query.given or "to" in asked.query.given:
+        return None
+    end = asked.query.scope.end_ns
+    count, last = asked.insights.ahead(end)
+    if not count:
+        return None
+    url = asked.query.within(ranges.iso(end), ranges.iso(last + ranges.SECOND_NS))
+    return {"count": count, "url": url}
 
 
 def _filled(path: str, given: Mapping[str, str]) -> str:

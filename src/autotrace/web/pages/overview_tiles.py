@@ -11,8 +11,8 @@ from ..query import Query
 
 #: The filter that leads to the traces that failed.
 FAILED = "(status:error OR status:interrupted)"
-#: A change that is smaller is neither good nor bad.
-_LEAST = 0.02
+#: A change that is smaller, or stands on fewer traces, is neither good nor bad.
+_LEAST, _FEW = 0.02, 10
 
 
 def tiles(query: Query, found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -62,6 +62,7 @@ class _Board:
     def __init__(self, query: Query, found: Mapping[str, Any]) -> None:
         self._query, self._now, self._changes = query, found["now"], found["change"]
         self._course = shares(found["course"])
+        self._is_few = min(found[each]["traces"] for each in ("now", "before")) < _FEW
 
     def counts(self) -> list[dict[str, Any]]:
         """How many traces, and how many of them failed."""
@@ -132,7 +133,7 @@ class _Board:
 
     def _figure(self, key: str, label: str, write: Any, url: str, better: str = "") -> dict[str, Any]:
         shown = {"key": key, "label": label, "value": write(self._now[key]), "url": url}
-        return {**shown, **judged(self._changes.get(key), better)}
+        return {**shown, **judged(self._changes.get(key), "" if self._is_few else better)}
 
     def _tile(self, main: dict[str, Any], *parts: dict[str, Any]) -> dict[str, Any]:
         drawn = spark([bucket.get(main["key"]) for bucket in self._course], f"{main['label']} over time")
