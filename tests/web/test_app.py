@@ -16,9 +16,11 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from autotrace.errors import FeedbackError
+from autotrace.insights import trouble
 from autotrace.store.schema import VERSION
 from autotrace.web.app import NAVIGATION
 from autotrace.web.pages import PAGES
+from tests.insights.damaging import damage
 
 from .asgi import OPEN, Caller, harmless, site_of
 from .pages.conftest import BEGAN, SECOND, TraceStore, chat, said
@@ -325,6 +327,38 @@ def test_a_damaged_file(own: Caller, home: Path, file: str, content: bytes | Non
     assert own.get("/traces.json").json()["total"] == 2
     for address in ADDRESSES:
         assert own.get(address).status == 200
+
+
+def test_a_store_of_which_a_page_is_damaged(own: Caller, home: Path) -> None:
+    """What can be read is shown, and it is said that there is more; no address fails otherwise."""
+    store = TraceStore(home / "traces.db")
+    for number in range(300):
+        store.add(f"{number:032x}", start=NOW - 30, attributes=chat(f"again {number}"))
+    store.writer.close()
+    for table in ("spans", "payloads"):
+        damage(home / "traces.db", table)
+        (home / "insights.db").unlink(missing_ok=True)
+        site_of(home)
+        for address in (*ADDRESSES, *map(twin, ADDRESSES)):
+            harmless(own.get(address), statuses=(200, 404, 503))
+        answer = own.get("/traces")
+        assert answer.status == 200
+        assert "The store is damaged" in answer.text
+        assert any("The store is damaged" in note for note in own.get("/traces.json").json()["notes"])
+        assert own.get("/status.json").json()["skipped"] > 0
+
+
+def test_what_keeps_the_page_from_being_up_to_date(own: Caller, home: Path) -> None:
+    """It is said on each page, with since when."""
+    assert own.get("/status.json").json()["problem"] is None
+    trouble.tell(home / "insights.db", "<b>no room</b>")
+    said = own.get("/status.json").json()["problem"]
+    assert said.startswith("The store cannot be read on: <b>no room</b>; what is shown is of 20")
+    for address in ADDRESSES:
+        answer = own.get(address)
+        harmless(answer)
+        assert "The store cannot be read on: &lt;b&gt;no room" in answer.text
+        assert own.get(twin(address)).json()["notes"] == [said]
 
 
 def _put(path: Path, content: bytes, is_another: bool) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import select
-import sqlite3
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from subprocess import DEVNULL, PIPE, Popen
 from autotrace import config
 from autotrace.config import Config
 from autotrace.errors import AutotraceError
+from autotrace.insights import trouble
 from autotrace.insights.follower import Follower
 from autotrace.insights.meaning import configured
 from autotrace.insights.opening import lock, place
@@ -30,6 +30,8 @@ from autotrace.insights.opening import lock, place
 #: processes that are gone have left.
 _AGAIN_S = 2.0
 _QUIET_S, _NONE_S, _ORPHANS_S = 0.25, 1.0, 15.0
+#: Seconds until what has failed again and again is tried again.
+_MOST_PAUSE_S = 30.0
 
 
 @contextmanager
@@ -74,18 +76,26 @@ def main() -> None:
         os.nice(5)  # what is traced, and the page, go first
     told = ""
     adopted = 0.0
+    pause = _NONE_S
     while not _is_over(0.0):
         if time.monotonic() - adopted > _ORPHANS_S:
             _adopt(home)
             adopted = time.monotonic()
+        began = time.monotonic()
         try:
             _follow(home, adopted + _ORPHANS_S)
-        except (AutotraceError, sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and tried again later)
             if str(error) != told:
                 told = str(error)
                 print(f"autotrace: the page cannot be kept up to date: {told}", file=sys.stderr, flush=True)
-            if _is_over(_NONE_S):
+            with suppress(AutotraceError, OSError):
+                trouble.tell(place(home), told or repr(error))
+            # What went well for a while has got somewhere.
+            pause = _NONE_S if time.monotonic() - began > _MOST_PAUSE_S else min(pause * 2, _MOST_PAUSE_S)
+            if _is_over(pause):
                 return
+        else:
+            told, pause = "", _NONE_S
 
 
 def _follow(home: Path, until: float) -> None:

@@ -61,6 +61,11 @@ class Database:
         """Closes the file."""
         self.connection.close()
 
+    def discard(self) -> None:
+        """Deletes the file, which is damaged: who opens it next makes it anew."""
+        self.connection.close()
+        _remove(self.path)
+
     def meta(self, key: str) -> Any:
         """A note of the follower's; None where there is none."""
         row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

@@ -6,7 +6,8 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import orjson
 from autotrace.store.opening import transaction
 from autotrace.store.rates import Rates
 
-from . import schema
+from . import schema, trouble
 from .database import Database
 from .facts import Facts, facts
 from .grouping import Grouping
@@ -70,10 +71,13 @@ class Follower:
         self._source = Source(store)
         self._file = _inode(store)
         self.database = Database(path, f"{schema.VERSION} {schema.SLOT_NS} {self._file}")
-        self._grouping = Grouping(self.database, meaning, decides=decides)
+        with self._discarding():
+            self._grouping = Grouping(self.database, meaning, decides=decides)
         self._seen: int | None = None
         self._swept = -math.inf  # a command takes few steps, and must not tell of what was deleted before
         self._compared = -math.inf
+        self._source.unreadable = trouble.known_left_out(self.database.meta(trouble.LEFT_OUT))
+        self._left_out = len(self._source.unreadable)
         # Long traces by when they may be read again; after a restart at once.
         self._waiting = dict.fromkeys(orjson.loads(self.database.meta("waiting") or "[]"), 0.0)
         if self.database.meta("high") is None:
@@ -112,8 +116,27 @@ class Follower:
 
         Raises:
             StoreError: The store cannot be read.
-            sqlite3.Error: `insights.db` cannot be written.
+            sqlite3.Error: `insights.db` cannot be written; where it is damaged it is deleted, to be made anew.
         """
+        with self._discarding():
+            done = self._step()
+        if len(self._source.unreadable) != self._left_out:
+            self._note(**self._unreadable())
+        if self.database.meta(trouble.WHY) is not None:
+            self.database.set_meta(trouble.WHY, None)
+        return done
+
+    @contextmanager
+    def _discarding(self) -> Iterator[None]:
+        """Deletes `insights.db` where it turns out to be damaged."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if type(error) is sqlite3.DatabaseError:  # subclasses tell of other things
+                self.database.discard()
+            raise
+
+    def _step(self) -> bool:
         version = self._source.data_version()
         is_changed = version != self._seen
         done = False
@@ -131,21 +154,23 @@ class Follower:
     def _new(self) -> bool:
         """Looks at what has been added since."""
         high = self.database.meta("high")
-        spans = self._source.spans_between(high + 1, min(high + _SPANS, self._source.highest()))
+        # What is gone by now, or cannot be read, is passed over.
+        until = max(min(high + _SPANS, self._source.highest()), high)
+        spans = self._source.spans_between(high + 1, until)
         wanted = dict.fromkeys(trace_id for _, trace_id in reversed(spans))
         wanted.update(dict.fromkeys(self._ended("running")))
         judged = self._judged()
         updates = self._source.updated(self.database.meta("updates") or 0)
         wanted.update(dict.fromkeys((*(trace_id for _, trace_id in judged), *(trace_id for _, trace_id in updates))))
-        if not (spans or wanted):
+        if not wanted and until == high:
             return False
-        notes = {"high": max((number for number, _ in spans), default=high)}
+        notes = {"high": until}
         if judged:
             notes["feedback"] = max(self.database.meta("feedback") or 0, *(row for row, _ in judged))
         if updates:
             notes["updates"] = max(row for row, _ in updates)
         self._take(list(wanted), notes)
-        return bool(spans)
+        return bool(until > high)
 
     def _ended(self, status: str) -> list[str]:
         """Traces of spans that had this status when they were read, and have another."""
@@ -205,7 +230,7 @@ class Follower:
                 self.database.save(found, version)
                 self._grouping.save(connection)
                 self._note(version=version)
-            self._note(**notes, waiting=waiting)
+            self._note(**notes, waiting=waiting, **self._unreadable())
 
         transaction(self.database.connection, write)
 
@@ -229,7 +254,7 @@ class Follower:
     def _sweep(self) -> None:
         """Reads those again that were interrupted and ended after all; deletes what pruning has: the oldest traces."""
         self._swept = time.monotonic()
-        self._take(self._ended("interrupted"), {})
+        self._take([*self._ended("interrupted"), *self._source.mended()], {})
         sql = "SELECT id, trace_id FROM traces WHERE id > ? ORDER BY id LIMIT ?"
         last = -1
         while rows := self.database.connection.execute(sql, (last, _SWEPT)).fetchall():
@@ -248,6 +273,13 @@ class Follower:
             self._note(version=version)
 
         transaction(self.database.connection, write)
+
+    def _unreadable(self) -> dict[str, str]:
+        """What is to be noted of what could not be read."""
+        if len(self._source.unreadable) == self._left_out:
+            return {}
+        self._left_out = len(self._source.unreadable)
+        return {trouble.LEFT_OUT: trouble.left_out(self._source.unreadable)}
 
     def _note(self, **notes: Any) -> None:
         for key, value in notes.items():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autotrace.errors import StoreError
 
+from . import trouble
 from .follower import Follower, Progress
 from .source import Source
 from .view import Insights
@@ -78,6 +79,7 @@ def opened(home: Path, told: Callable[[Progress], None] | None = None) -> Iterat
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"what is worked out of the traces in {home} cannot be kept: {error}") from error
     with insights:
+        insights.notes += trouble.sentences({**trouble.told(insights.meta), "problem": None})
         yield insights
 
 

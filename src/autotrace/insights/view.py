@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+from autotrace.errors import StoreCorrupt
 from autotrace.store.outline import TraceReader
 
 from .follower import Progress
@@ -116,7 +117,10 @@ class Insights:
     def progress(self) -> Progress:
         """How much of the store is in here."""
         low, high = int(self.meta("low") or 0), int(self.meta("high") or 0)
-        lowest, highest = self.store.bounds()
+        try:
+            lowest, highest = self.store.bounds()
+        except StoreCorrupt:
+            lowest, highest = 1, high  # of the rest it is told what can be read
         left = max(low - lowest + 1, 0) if low else 0
         left += max(highest - high, 0)
         return Progress(left == 0 and self.meta("high") is not None, left)

@@ -118,7 +118,7 @@ class View:
                 yield
             finally:
                 if self._connection.in_transaction:
-                    self._connection.execute("COMMIT")
+                    self._connection.execute("ROLLBACK")  # once a damaged page was met, COMMIT fails too
 
     def _rows(self, query: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         if self._empty:

@@ -25,8 +25,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from autotrace.errors import AutotraceError, FilterError, StoreError
-from autotrace.insights import ranges
+from autotrace.insights import ranges, trouble
 from autotrace.insights.tree import quoted
+from autotrace.insights.view import Insights
 from autotrace.store.visible import visible
 
 from . import figures
@@ -148,7 +149,8 @@ class _Application:
                     data = hidden(data)
                 if as_json:
                     problem = asked.query.problem
-                    notes = [*([problem] if problem else []), *insights.notes, *insights.store.notes]
+                    notes = [*([problem] if problem else []), *_troubles(insights)]
+                    notes += [*insights.notes, *insights.store.notes]
                     return _json({**data, "notes": notes}, 400 if problem else 200)
                 return self._html(page, asked, data)
         except NotThere as missing:
@@ -165,6 +167,7 @@ class _Application:
             "data": data,
             "page": page,
             "problem": asked.query.problem,
+            "troubles": _troubles(asked.insights),
             "notes": [*asked.insights.notes, *asked.insights.store.notes],
             "choices": {
                 name: asked.insights.kinds(name, _CHOICES) for name in ("environment", "service", "release", "model")
@@ -218,7 +221,8 @@ class _Application:
                 if insights is None:
                     return _json({"complete": False, "behind": None})
                 progress = insights.progress()
-                return _json({"complete": progress.is_complete, "behind": progress.left, "version": insights.version()})
+                told = {"complete": progress.is_complete, "behind": progress.left, "version": insights.version()}
+                return _json({**told, **trouble.told(insights.meta)})
         except (AutotraceError, OSError) as error:
             return _json({"error": str(error)}, 503)
 
@@ -275,6 +279,11 @@ async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
     except ValueError:
         return {}
+
+
+def _troubles(insights: Insights) -> list[str]:
+    """What keeps the page from showing all that is in the store."""
+    return trouble.sentences(trouble.told(insights.meta))
 
 
 def _ahead(asked: Asked) -> dict[str, Any] | None:
