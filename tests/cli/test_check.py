@@ -86,12 +86,45 @@ def test_no_store(autotrace: Command) -> None:
     assert autotrace("check", "--error-rate", "5%", "--min-traces", "0").exit_code == 0
 
 
-def test_what_is_not_known_passes_nothing(autotrace: Command, write: Fill) -> None:
-    """Neither a cost without a price, nor thumbs that nobody gave; the value is null."""
+def test_a_cost_that_is_not_known_fails(autotrace: Command, write: Fill) -> None:
+    """A threshold that cannot be checked must not pass in silence: it is said why, and what to do."""
     write("a", attributes=CALL | {"gen_ai.request.model": "my-own-model"})
-    result = autotrace("check", *EVER, "--cost", "0", "--cost-per-trace", "0", "--dislike-rate", "0", "--json")
+    for option in ("--cost", "--cost-per-trace"):
+        result = autotrace("check", *EVER, option, "5", "--json")
+        assert result.exit_code == 1
+        (found,) = json.loads(result.stdout)["checks"]
+        assert (found["value"], found["known"], found["passed"]) == (None, False, False)
+        assert "no trace here has a known price" in found["reason"]
+        shown = autotrace("check", *EVER, option, "5").stdout
+        assert shown.startswith("FAILED")
+        assert "genai-prices" in shown
+
+
+def test_a_cost_that_is_known_of_some(autotrace: Command, write: Fill) -> None:
+    """It is checked by those, and said that there are more; the same where nothing was called at all."""
+    write("a", attributes=CALL | {"gen_ai.request.model": "my-own-model"})
+    write("b", attributes=CALL, start=1)
+    result = autotrace("check", *EVER, "--cost", "5")
+    assert (result.exit_code, result.stdout[:2]) == (0, "ok")
+    assert "1 of 2 traces are of unknown price" in result.stdout
+
+
+def test_no_call_costs_nothing(autotrace: Command, write: Fill) -> None:
+    """Traces without calls of models are known to cost nothing."""
+    write("a")
+    result = autotrace("check", *EVER, "--cost", "0", "--cost-per-trace", "0", "--json")
+    assert [each["value"] for each in json.loads(result.stdout)["checks"]] == [0, 0]
+
+
+def test_what_nobody_said_passes_nothing(autotrace: Command, write: Fill) -> None:
+    """Where nobody streamed or judged the value is null, the threshold is kept, and shown with a question mark."""
+    write("a", attributes=CALL)
+    result = autotrace("check", *EVER, "--ttft-p50", "1ms", "--dislike-rate", "0", "--json")
     assert result.exit_code == 0
-    assert [each["value"] for each in json.loads(result.stdout)["checks"]] == [None, None, None]
+    assert [(each["value"], each["known"]) for each in json.loads(result.stdout)["checks"]] == [(None, False)] * 2
+    shown = autotrace("check", *EVER, "--ttft-p50", "1ms", "--dislike-rate", "0")
+    assert [line[0] for line in shown.stdout.splitlines()] == ["?", "?"]
+    assert "question mark" in " ".join(autotrace("check", "--help").stdout.split())
 
 
 @pytest.mark.parametrize(

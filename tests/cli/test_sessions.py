@@ -68,3 +68,24 @@ def test_nobody_is_named(autotrace: Command, write: Fill, more: tuple[str, ...],
     write("a")
     assert f"autotrace.context({kind}=...)" in autotrace("sessions", *more, *EVER).stdout
     assert told(autotrace, "sessions", *more) == []
+
+
+def test_costs_that_are_not_known(autotrace: Command, write: Fill) -> None:
+    """Are no zeros: neither of who has no price at all, nor of who has others that cost nothing; what is known is told."""
+    unknown = {"gen_ai.request.model": "my-own-model"}
+    write("a", attributes=CALL | unknown | {"session.id": "none"})
+    write("b", attributes=CALL | unknown | {"session.id": "free"}, start=1)
+    write("c", attributes={"session.id": "free"}, start=2)
+    write("d", attributes=CALL | unknown | {"session.id": "some"}, start=3)
+    write("e", attributes=CALL | {"session.id": "some"}, start=4)
+    write("f", attributes={"session.id": "nothing"}, start=5)
+    found = {row["session"]: (row["cost_usd"], row["unpriced"]) for row in told(autotrace, "sessions")}
+    assert (found["none"], found["free"], found["nothing"]) == ((None, 1), (None, 1), (0, 0))
+    assert found["some"][0] > 0
+    shown = autotrace("sessions", *EVER).stdout
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in shown.splitlines()}
+    assert " ? " in lines["free"]
+    assert "$0" not in lines["free"]
+    assert "$0 " in lines["nothing"]
+    assert " + ? " in lines["some"]
+    assert "3 of these traces are of unknown price" in shown

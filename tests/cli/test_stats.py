@@ -76,7 +76,15 @@ def test_terminal(autotrace: Command, write: Fill, home: Path) -> None:
     write("a", "2", "1", tool)
     judge(home, "a", True, "thank you")
     shown = autotrace("stats", *EVER).stdout
-    for text in ("Traces", "Latency p50 / p90 / p99", "1,000 / 100", "gpt-4o-mini", "search", "up: thank you"):
+    for text in (
+        "Traces",
+        "Latency p50 / p90 / p99",
+        "1,000 / 100",
+        "gpt-4o-mini",
+        "search",
+        "Latest comments",
+        "up: thank you",
+    ):
         assert text in shown
 
 
@@ -95,6 +103,11 @@ def test_a_cost_that_nobody_knows(autotrace: Command, write: Fill) -> None:
     shown = autotrace("stats", *EVER).stdout
     assert "1 traces of unknown price" in shown
     assert "$0" not in shown
+    told_no_usage = {name: value for name, value in CALL.items() if "usage" not in name}
+    write("b", attributes=told_no_usage, start=1)
+    write("c", attributes=CALL, start=2)
+    (line,) = (line for line in autotrace("stats", *EVER).stdout.splitlines() if line.startswith("gpt-4o-mini"))
+    assert line.endswith(" + ?")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -84,6 +84,9 @@ def check(scope: Scope, as_json: bool, min_traces: int, **limits: float | None) 
 
     \b
     autotrace check --since 1h --environment production --error-rate 5% --p95 3s --cost-per-trace 0.05
+
+    A threshold on cost fails too where models were called and no price is known. Where nothing was streamed or
+    nobody judged, a threshold on that is kept, and shown with a question mark.
     """
     given = {name: most for name, most in limits.items() if most is not None}
     thresholds = [each._replace(most=given[name]) for name, each in _THRESHOLDS.items() if name in given]
@@ -104,7 +107,7 @@ def check(scope: Scope, as_json: bool, min_traces: int, **limits: float | None) 
         if all_ is not None:
             told["error_rate"] = all_["error_rate"]
     traces, unpriced = int(whole["traces"]), int(whole["traces"] - whole["priced"])
-    checks = [_checked(each, told) for each in thresholds]
+    checks = [_checked(each, told, unpriced) for each in thresholds]
     passed = traces >= min_traces and all(each["passed"] for each in checks)
     if as_json:
         print_json({"passed": passed, "traces": traces, "checks": checks})
@@ -112,15 +115,21 @@ def check(scope: Scope, as_json: bool, min_traces: int, **limits: float | None) 
         if traces < min_traces:
             click.echo(f"FAILED  {traces:,} traces, at least {min_traces:,} are wanted")
         for threshold, each in zip(thresholds, checks, strict=True):
-            word = "?     " if each["value"] is None else "ok    " if each["passed"] else "FAILED"
-            value = threshold.write(each["value"])
+            word = "FAILED" if not each["passed"] else "ok    " if each["known"] else "?     "
+            value, most = threshold.write(each["value"]), threshold.write(each["limit"])
             unknown = f" ({unpriced:,} of {traces:,} traces are of unknown price)" if "cost" in each["figure"] else ""
-            most = threshold.write(each["limit"])
             click.echo(f"{word}  {each['figure']}: {value}, at most {most}{unknown if unpriced else ''}")
+            if each["reason"]:
+                click.echo(f"        {each['reason']}")
     if not passed:
         raise SystemExit(1)
 
 
+#: Why a cost is not known.
+_UNPRICED = (
+    "no trace here has a known price: its models are not in the installed list of prices (pip install -U genai-prices), "
+    "or their calls told no usage"
+)
 _THRESHOLDS: Mapping[str, Threshold] = {
     "error_rate": Threshold("error_rate", 0.0, share),
     "p50": Threshold("latency_p50_ms", 0.0, duration),
@@ -133,12 +142,15 @@ _THRESHOLDS: Mapping[str, Threshold] = {
 }
 
 
-def _checked(threshold: Threshold, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether one is kept. Of what is not known nothing is passed."""
+def _checked(threshold: Threshold, told: Mapping[str, Any], unpriced: int) -> dict[str, Any]:
+    """Whether one is kept. What is not known passes none, but for a cost: it was spent, and nobody knows how much."""
     value = told[threshold.figure]
+    is_spent = value is None and "cost" in threshold.figure and unpriced > 0
     return {
         "figure": threshold.figure,
         "value": value,
         "limit": threshold.most,
-        "passed": value is None or value <= threshold.most,
+        "known": value is not None,
+        "passed": not is_spent if value is None else value <= threshold.most,
+        "reason": _UNPRICED if is_spent else None,
     }

@@ -33,6 +33,8 @@ def failures(scope: Scope, as_json: bool, kind: str | None, limit: int) -> None:
             return
         from rich.table import Table
 
+        if told["note"]:
+            click.echo(told["note"])
         if not told["groups"]:
             click.echo(f"Nothing failed in {told['traces']:,} traces.")
             return

@@ -7,8 +7,8 @@ import click
 from autotrace.insights.people import SORTS, Kind, people
 from autotrace.insights.scope import Scope
 
-from .figures import money
 from .scoped import insights, scoped
+from .stats import cost
 from .terminal import console, first_line, print_json
 
 
@@ -44,7 +44,10 @@ def sessions(scope: Scope, as_json: bool, by_user: bool, sort: str, limit: int) 
         table.add_column("LATEST QUESTION", no_wrap=True, overflow="ellipsis", ratio=1)
         for row in rows:
             names = [first_line(row[kind], 60)] + ([] if by_user else [first_line(row["user"], 40) or "-"])
-            figures = (f"{row['traces']:,}", f"{row['failed']:,}", f"{row['tokens']:,}", money(row["cost_usd"]))
+            spent = cost(row["cost_usd"], row["unpriced"])
+            figures = (f"{row['traces']:,}", f"{row['failed']:,}", f"{row['tokens']:,}", spent)
             thumbs = f"{row['up']}/{row['down']}" if row["up"] or row["down"] else "-"
             table.add_row(*names, *figures, thumbs, row["last"], first_line(row["request"], 80))
         console().print(table)
+        if unpriced := sum(row["unpriced"] for row in rows):
+            click.echo(f"{unpriced:,} of these traces are of unknown price, and not in the cost.")

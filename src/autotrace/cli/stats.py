@@ -61,6 +61,8 @@ def _print(told: Mapping[str, Any]) -> None:
     out.print(table)
     _list(out, "Models", told["models"], ("model", "calls", "errors", "input_tokens", "output_tokens", "cost_usd"))
     _list(out, "Tools", told["tools"], ("tool", "calls", "success_rate", "latency_p50_ms", "latency_p90_ms"))
+    if told["comments"]:
+        out.print("\nLatest comments", style="bold")
     for each in told["comments"][:3]:
         thumb = {True: "up", False: "down"}.get(each["value"], "-") if isinstance(each["value"], bool) else "-"
         out.print(f"{thumb}: {first_line(each['comment'], 100)}")
@@ -80,9 +82,14 @@ def _list(out: Any, title: str, rows: list[dict[str, Any]], columns: tuple[str, 
         name = title if number == 0 else column.removesuffix("_ms").removesuffix("_usd").replace("_", " ")
         table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows[:_MOST]:
-        table.add_row(*(figure(column, row[column]) for column in columns))
+        table.add_row(*(cell(row, column) for column in columns))
     out.print()
     out.print(table)
+
+
+def cell(row: Mapping[str, Any], column: str) -> str:
+    """A figure of a model or a tool."""
+    return cost(row[column], row["unpriced_traces"]) if column == "cost_usd" else figure(column, row[column])
 
 
 def figure(name: str, value: Any) -> str:
@@ -96,6 +103,11 @@ def figure(name: str, value: Any) -> str:
     if name.endswith("_rate"):
         return share(value)
     return f"{value:,}" if isinstance(value, int) else visible(value)
+
+
+def cost(usd: float | None, unpriced: int) -> str:
+    """What traces cost: `?` where that is not known, and `+ ?` behind what is known of some of them."""
+    return money(usd) + (" + ?" if unpriced and usd is not None else "")
 
 
 def written(now: Mapping[str, Any], name: str) -> str:
@@ -112,7 +124,9 @@ def written(now: Mapping[str, Any], name: str) -> str:
         return f"{now['liked']:,} / {now['disliked']:,}"
     if name == "cost_usd":
         unpriced = now["traces"] - now["priced"]
-        return figure(name, now[name]) + (f" ({unpriced:,} traces of unknown price)" if unpriced else "")
+        return money(now[name]) + (f" ({unpriced:,} traces of unknown price)" if unpriced else "")
+    if name == "cost_per_trace_usd":
+        return money(now[name]) if now["traces"] else "-"
     return figure(name, now[name])
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from . import ranges
+from .counted import counted
 from .failures import KINDS
 from .parts import Memory, Part, Where, parts
 from .scope import Scope
@@ -14,6 +16,10 @@ from .view import Insights
 
 #: Groups that are told of, and examples of each; releases that are named.
 _MOST, _EXAMPLES, _RELEASES = 100, 10, 12
+#: Kinds of which sampling keeps every trace.
+_ALWAYS_KEPT = frozenset({"error", "timeout", "tool", "interrupted"})
+#: What is counted more than what is kept before anything is missing: the follower is a little behind.
+_SLACK, _FEW = 1.03, 20
 
 
 #: Of a group: in how many traces it occurred, how often, of which users and releases.
@@ -41,9 +47,10 @@ def kinds_of(insights: Insights, part: Part) -> dict[str, int]:
     return dict(insights.rows(sql, values))
 
 
-def traces_of(insights: Insights, part: Part) -> int:
-    """How many traces are in one bucket."""
-    return int(insights.rows(*part.sql("count(*)"))[0][0])
+def kept_of(insights: Insights, part: Part) -> tuple[int, int]:
+    """How many traces are in one bucket, and how many of them failed."""
+    traces, failed = insights.rows(*part.sql("count(*), total(t.failed)"))[0]
+    return int(traces), int(failed)
 
 
 def failure_list(
@@ -59,14 +66,15 @@ def failure_list(
         limit: At most so many groups.
 
     Returns:
-        `traces` (how many there are), `kinds` (traces and groups of each), `groups`.
+        `traces` (how many there are), `kinds` (traces and groups of each), `groups`; `counted` (all traces, kept or not;
+        None where that are no more, or not known), `note` (where not all are kept: what the rates are of; else None).
 
     Raises:
         FilterError: The scope's filter cannot be read.
     """
     where = Where.of(insights, scope)
     found = parts(insights, memory, scope.start_ns, scope.end_ns, where, failures_of)
-    traces = sum(count for _, count in parts(insights, memory, scope.start_ns, scope.end_ns, where, traces_of))
+    basis = _basis(insights, memory, scope, where)
     totals: Counter[int] = Counter()
     counts: Counter[int] = Counter()
     users: dict[int, set[int]] = defaultdict(set)
@@ -93,7 +101,9 @@ def failure_list(
     texts = insights.texts([number for failure in chosen for number in releases[failure]])
     seen = _seen(insights, chosen)
     return {
-        "traces": traces,
+        "traces": basis.traces,
+        "counted": basis.counted,
+        "note": basis.note,
         "kinds": kinds,
         "groups": [
             {
@@ -101,7 +111,7 @@ def failure_list(
                 **groups[failure],
                 "traces": totals[failure],
                 "count": counts[failure],
-                "rate": totals[failure] / traces if traces else None,
+                "rate": basis.rate(groups[failure]["kind"], totals[failure]),
                 "course": _course(found, failure, starts),
                 **seen[failure],
                 "users": len(users[failure]),
@@ -111,6 +121,44 @@ def failure_list(
         ],
         "groups_left": max(sum(kind in (None, group["kind"]) for group in groups.values()) - len(chosen), 0),
     }
+
+
+class _Basis(NamedTuple):
+    """What rates are of: `traces` that are kept, and of what sampling always keeps, `errors`: of all, where it can be told.
+
+    `counted` and `note` as `failure_list` tells them.
+    """
+
+    traces: int
+    errors: int
+    counted: dict[str, Any] | None = None
+    note: str | None = None
+
+    def rate(self, kind: str, touched: int) -> float | None:
+        """In what share of the traces something of this kind occurred."""
+        of = self.errors if kind in _ALWAYS_KEPT else self.traces
+        return min(touched / of, 1.0) if of else None
+
+
+def _basis(insights: Insights, memory: Memory, scope: Scope, where: Where) -> _Basis:
+    traces, failed = _kept(insights, memory, scope, where)
+    # By nothing else was counted; but that not all is kept can be said.
+    bare = replace(scope, model=None, user=None, session=None, tag=None, filter="")
+    kept = traces if bare == scope else _kept(insights, memory, bare, Where.of(insights, bare))[0]
+    all_ = counted(insights, memory, bare, kept)
+    if all_ is None:
+        return _Basis(traces, traces)
+    note = f"Of {all_['traces']:,} traces {kept:,} are kept, and those are no fair sample: "
+    if bare != scope:
+        return _Basis(traces, traces, None, f"{note}rates are of those that are kept.")
+    if failed * _SLACK + _FEW < all_["failed"]:  # pruned: not even all that failed are there
+        return _Basis(traces, traces, all_, f"{note}rates are of those that are kept.")
+    return _Basis(traces, all_["traces"], all_, f"{note}rates of errors are of all, others of those that are kept.")
+
+
+def _kept(insights: Insights, memory: Memory, scope: Scope, where: Where) -> tuple[int, int]:
+    found = [kept for _, kept in parts(insights, memory, scope.start_ns, scope.end_ns, where, kept_of)]
+    return sum(traces for traces, _ in found), sum(failed for _, failed in found)
 
 
 def failure(insights: Insights, memory: Memory, scope: Scope, number: int) -> dict[str, Any] | None:

@@ -165,8 +165,8 @@ def _rows(insights: Insights, kind: Kind, rows: Iterable[tuple[Any, ...]]) -> li
             kind: texts.get(row["id"], "?"),
             **({"user": texts.get(latest[row["last"]][0])} if kind == "session" else {}),
             **{name: int(row[name]) for name in ("traces", "failed", "tokens", "up", "down")},
-            # Where the price of none is known, nothing is known.
-            "cost_usd": row["cost"] if row["unpriced"] < row["traces"] else None,
+            # Where all that have a price cost nothing (refused calls, traces without any), nothing is known.
+            "cost_usd": row["cost"] if row["cost"] or not row["unpriced"] else None,
             "unpriced": row["unpriced"],
             "first": ranges.iso(row["first"]),
             "last": ranges.iso(row["last"]),
