@@ -71,7 +71,7 @@ def test_nobody_is_named(autotrace: Command, write: Fill, more: tuple[str, ...],
 
 
 def test_costs_that_are_not_known(autotrace: Command, write: Fill) -> None:
-    """Are no zeros: neither of who has no price at all, nor of who has others that cost nothing; what is known is told."""
+    """Are no zeros, also where others cost nothing; what is known of some is told."""
     unknown = {"gen_ai.request.model": "my-own-model"}
     write("a", attributes=CALL | unknown | {"session.id": "none"})
     write("b", attributes=CALL | unknown | {"session.id": "free"}, start=1)

@@ -127,8 +127,8 @@ def check(scope: Scope, as_json: bool, min_traces: int, **limits: float | None) 
 
 #: Why a cost is not known.
 _UNPRICED = (
-    "no trace here has a known price: its models are not in the installed list of prices (pip install -U genai-prices), "
-    "or their calls told no usage"
+    "no trace here has a known price: its models are not in the installed list of prices "
+    "(pip install -U genai-prices), or their calls told no usage"
 )
 _THRESHOLDS: Mapping[str, Threshold] = {
     "error_rate": Threshold("error_rate", 0.0, share),

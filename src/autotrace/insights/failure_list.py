@@ -66,8 +66,8 @@ def failure_list(
         limit: At most so many groups.
 
     Returns:
-        `traces` (how many there are), `kinds` (traces and groups of each), `groups`; `counted` (all traces, kept or not;
-        None where that are no more, or not known), `note` (where not all are kept: what the rates are of; else None).
+        `traces` (how many there are), `kinds` (traces and groups of each), `groups`; `counted` (all traces, kept or
+        not; None where that are no more, or not known), `note` (where not all are kept: what the rates are of).
 
     Raises:
         FilterError: The scope's filter cannot be read.
@@ -124,9 +124,11 @@ def failure_list(
 
 
 class _Basis(NamedTuple):
-    """What rates are of: `traces` that are kept, and of what sampling always keeps, `errors`: of all, where it can be told.
+    """What rates are of, and `counted` and `note` as `failure_list` tells them.
 
-    `counted` and `note` as `failure_list` tells them.
+    Attributes:
+        traces: Those that are kept.
+        errors: For kinds that sampling always keeps: of all, where that can be told.
     """
 
     traces: int

@@ -25,6 +25,27 @@ FIELDS: Mapping[str, str] = {
     "text": SEARCH,
     "feedback": FEEDBACK,
 }
+#: What others call a field.
+ALIASES: Mapping[str, str] = {
+    **dict.fromkeys(("latency", "time", "took", "elapsed", "duration_ms"), "duration"),
+    **dict.fromkeys(("first_token", "time_to_first_token"), "ttft"),
+    **dict.fromkeys(("price", "usd", "cost_usd", "spend"), "cost"),
+    **dict.fromkeys(("thumb", "thumbs", "rating", "score", "liked", "disliked", "verdict"), "feedback"),
+    **dict.fromkeys(("query", "answer", "prompt", "request", "response", "input", "output", "content"), "text"),
+    **dict.fromkeys(("env", "stage"), "environment"),
+    **dict.fromkeys(("version",), "release"),
+    **dict.fromkeys(("trace", "trace_id"), "id"),
+    **dict.fromkeys(("app", "application"), "service"),
+    **dict.fromkeys(("user_id", "customer"), "user"),
+    **dict.fromkeys(("session_id", "conversation", "thread"), "session"),
+    **dict.fromkeys(("exception", "failed"), "error"),
+    "state": "status",
+    "llm": "model",
+    "vendor": "provider",
+    "function": "tool",
+    "label": "tag",
+    "token": "tokens",
+}
 #: Fields that are compared by size.
 FIGURES = frozenset(name for name, kind in FIELDS.items() if kind in (TIME, TOKENS, MONEY, COUNT))
 #: What can be said of feedback.
@@ -69,6 +90,10 @@ def amount(field: str, text: str) -> int | float:
     notation = _NOTATIONS[kind]
     match = re.fullmatch(notation.prefix + _NUMBER, text.strip().lower())
     unit = notation.units.get(match[2]) if match else None
+    if match and kind == TIME and not match[2]:
+        unit = 1 if Decimal(match[1]) == 0 else None  # no time is no time, whatever it is counted in
+        if unit is None:
+            raise FilterError(f"say in which unit, {match[1]}ms, {match[1]}s, {match[1]}m or {match[1]}h")
     if match is None or unit is None:
         raise FilterError(f"give {notation.example}")
     found = Decimal(match[1]) * unit

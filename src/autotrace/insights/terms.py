@@ -17,6 +17,8 @@ MOST_TERMS, MOST_SEARCHES = 100, 10
 _SPACE = re.compile(r"\s*")
 _PIECE = re.compile(r'[^\s()"]+')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_NUMBER = re.compile(r"[-+]?[0-9.]+")
+_NO_RATING = f"numbers that somebody gave cannot be compared; feedback is one of {', '.join(fields.VERDICTS)}"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -125,11 +127,13 @@ def _value(text: str, at: int) -> _Value:
 def _field_term(match: re.Match[str], value: _Value, written: str, position: int) -> Term:
     name, operator = match[1].lower(), match[2]
     if name not in fields.FIELDS:
-        near = difflib.get_close_matches(name, fields.FIELDS, 1)
-        meant = f"did you mean {near[0]}? " if near else ""
+        near = difflib.get_close_matches(name, (*fields.FIELDS, *fields.ALIASES), 1)
+        meant = f"did you mean {fields.ALIASES.get(near[0], near[0])}? " if near else ""
         raise FilterError(
             f'there is no field "{short(match[1])}": {meant}To search for words, put them in quotes', position
         )
+    if operator not in fields.operators(name) and fields.FIELDS[name] == fields.FEEDBACK:
+        raise FilterError(f'"{short(written)}": {_NO_RATING}', position)
     if operator not in fields.operators(name):
         known = ", ".join(fields.operators(name))
         raise FilterError(f'"{short(written)}": with {name} goes only {known}', position)
@@ -156,7 +160,8 @@ def _check(term: Term, written: str, position: int) -> None:
         except FilterError as error:
             raise FilterError(f'"{short(written)}": {error.problem}', position) from None
     if term.field == "feedback" and (term.value.lower() not in fields.VERDICTS or term.before or term.after):
-        raise FilterError(f'"{short(written)}": say one of {", ".join(fields.VERDICTS)}', position)
+        problem = _NO_RATING if _NUMBER.fullmatch(term.value) else f"say one of {', '.join(fields.VERDICTS)}"
+        raise FilterError(f'"{short(written)}": {problem}', position)
 
 
 def _search(value: _Value, written: str, position: int) -> Term:
