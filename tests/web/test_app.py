@@ -112,6 +112,43 @@ def test_a_clock_that_is_ahead(tmp_path: Path) -> None:
     assert "a clock is ahead" not in page.get(url).text
 
 
+@pytest.mark.parametrize("order", ["sort=banana", "after=banana", "sort=-tokens&after=n.1.banana"])
+@pytest.mark.parametrize("name", ["traces", "sessions", "users"])
+def test_an_order_that_cannot_be_read(page: Caller, name: str, order: str) -> None:
+    """The page stays, in its usual order, and says what is wrong; its twin says that alone."""
+    usual = page.get(f"/{name}.json").json()
+    answer = page.get(f"/{name}?{order}")
+    assert answer.status == 200
+    assert 'role="alert"' in answer.text
+    assert page.get(f"/{name}.json?{order}").status == 400
+    assert usual["total"] > 0
+    assert "data-id" in answer.text
+    both = page.get(f"/{name}?{order}&filter=duration%3Ebanana")
+    assert both.status == 200
+    assert "data-id" in both.text
+
+
+def test_names_that_no_address_can_hold_as_they_are(tmp_path: Path) -> None:
+    """A session with a zero byte in its name is reached by its link."""
+    store = TraceStore(tmp_path / "traces.db")
+    store.add("a", start=NOW - 60, attributes={**chat("hello"), "session.id": "a\0b", "user.id": "u\0\n&v"})
+    store.writer.close()
+    page = Caller(site_of(tmp_path))
+    for name, address in (("sessions", "/session"), ("users", "/user")):
+        html = page.get(f"/{name}").text
+        url = unescape(html.partition(f'href="{address}?')[2].partition('"')[0])
+        answer = page.get(f"{address}?{url}")
+        assert answer.status == 200
+        assert "hello" in answer.text
+
+
+def test_a_range_of_centuries(page: Caller) -> None:
+    """Is drawn in as many columns as one can see."""
+    found = page.get("/overview.json?from=1970-01-01&to=2240-01-01").json()
+    assert found["now"]["traces"] == 2
+    assert len(found["course"]) <= 101
+
+
 def test_every_page_is_looked_at() -> None:
     """No page is missing in these tests."""
     known = {address.partition("?")[0].replace(A, "{trace_id}").replace("/1", "/{failure}") for address in ADDRESSES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import importlib
 from collections.abc import Iterator
@@ -15,13 +16,15 @@ from click.testing import CliRunner
 
 from autotrace.cli import main
 from autotrace.web import guard
-from autotrace.web.guard import COOKIE, POLICY, Rules
+from autotrace.web.guard import POLICY, Rules
 from autotrace.web.live import MOST, Live
 
 from .asgi import HOST, Caller, harmless, is_ours, site_of
 from .pages.conftest import TraceStore, chat
 
 TOKEN = "a token, of §ome kind/?&"
+#: Of this server's port.
+COOKIE = f"{guard.COOKIE}-5317"
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +279,25 @@ async def test_pages_that_are_told_are_bounded() -> None:
     for stream in streams:
         await stream.aclose()
     assert not live.is_full
+
+
+@pytest.mark.asyncio
+async def test_what_changes_when_the_time_is_up_is_told() -> None:
+    """A change in the very moment that a wait ends is not lost: the next look is no other."""
+    live = Live(lambda: "7")
+    stream = live.events()
+    await stream.__anext__()
+    assert await stream.__anext__() == "event: changed\ndata: 7\n\n"
+    live._known, live._told = "8", asyncio.Event()  # nobody waits for the event that was set
+    live._version = lambda: "8"
+    assert await asyncio.wait_for(stream.__anext__(), 10) == "event: changed\ndata: 8\n\n"
+    await stream.aclose()
+
+
+def test_pages_of_two_ports_know_their_own_tokens(closed: Caller) -> None:
+    """A browser gives the cookies of a host to all of its ports."""
+    assert closed.get("/traces", cookie=f"{guard.COOKIE}-1={quote(TOKEN)}").status == 401
+    assert closed.get("/traces", cookie=f"{COOKIE}={quote(TOKEN)}; {guard.COOKIE}-1=other").status == 200
 
 
 @pytest.mark.asyncio

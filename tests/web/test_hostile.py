@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from autotrace.delivery.destinations import WHOLE_TRACE, Record
 from autotrace.store import payload
+from autotrace.web import guard
 from autotrace.web.app import NAVIGATION
-from autotrace.web.guard import COOKIE, Rules
+from autotrace.web.guard import Rules
 
 from .asgi import HOST, OPEN, Caller, harmless, site_of
 from .pages.conftest import BEGAN, SECOND, TraceStore, chat, said
@@ -271,7 +272,7 @@ values = st.one_of(
     st.sampled_from(
         (b"evil.example", b"http://evil.example", b"127.0.0.1:5317@evil.example", b"[::1", b"Bearer ", b"bearer")
     ),
-    texts.map(lambda text: f"{COOKIE}={text}; x".encode("utf-8", "replace")),
+    texts.map(lambda text: f"{guard.COOKIE}-5317={text}; x".encode("utf-8", "replace")),
 )
 
 

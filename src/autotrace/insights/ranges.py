@@ -19,13 +19,16 @@ _WIDTHS = (
     (750 * DAY_NS, 7 * DAY_NS),
 )
 _LONGEST_NS = 30 * DAY_NS
+#: Buckets that a long range has at most, and one that is cut.
+_MOST = 100
 _UNITS = {"m": MINUTE_NS, "h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS}
 _RELATIVE = re.compile(r"([1-9][0-9]{0,3})([mhdw])")
 
 
 def width_ns(length_ns: int) -> int:
-    """The width of the buckets of a range of this length, in ns."""
-    return next((width for longest, width in _WIDTHS if length_ns <= longest), _LONGEST_NS)
+    """The width of the buckets of a range of this length, in ns: months, and so many at once that they can be drawn."""
+    months = max(-(-length_ns // (_MOST * _LONGEST_NS)), 1)
+    return next((width for longest, width in _WIDTHS if length_ns <= longest), months * _LONGEST_NS)
 
 
 def last(length: str, now_ns: int | None = None) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -36,7 +37,7 @@ from .hiding import hidden, refuse
 from .live import Live
 from .pages import PAGES
 from .pages.page import Asked, NotThere, Page
-from .query import RANGES, Query, query, without_filter
+from .query import RANGES, Query, query, without_filter, without_place
 from .site import MOST_AT_ONCE, Site
 from .verdicts import judge
 
@@ -135,16 +136,11 @@ class _Application:
                     return self._nothing(page, asked_for, as_json=as_json)
                 asked = Asked(self._site, insights, asked_for, dict(request.path_params))
                 try:
-                    if self._site.hides_content:
-                        refuse(asked_for)
-                    data = page.data(asked)
+                    data = self._data(page, asked)
                 except FilterError as error:
-                    asked = Asked(self._site, insights, without_filter(asked_for, error), asked.path)
                     if as_json:
                         return _json({"error": str(error)}, 400)
-                    if self._site.hides_content:
-                        refuse(asked.query)
-                    data = page.data(asked)
+                    asked, data = self._without(page, asked, error)
                 if self._site.hides_content:
                     data = hidden(data)
                 if as_json:
@@ -155,10 +151,30 @@ class _Application:
                 return self._html(page, asked, data)
         except NotThere as missing:
             return self._problem(asked_for, str(missing), 404, as_json=as_json)
-        except FilterError as error:  # not in the filter, without which it was tried
+        except FilterError as error:  # neither in the filter nor in the order, without which it was tried
             return self._problem(asked_for, str(error), 400, as_json=as_json)
         except (AutotraceError, OSError) as error:
             return self._problem(asked_for, str(error), 503, as_json=as_json)
+
+    def _data(self, page: Page, asked: Asked) -> dict[str, Any]:
+        if self._site.hides_content:
+            refuse(asked.query)
+        return page.data(asked)
+
+    def _without(self, page: Page, asked: Asked, error: FilterError) -> tuple[Asked, dict[str, Any]]:
+        """What a page shows without what cannot be read: the order of a list, or the filter, or both.
+
+        Raises:
+            FilterError: It is something else.
+        """
+        for leave_out in (without_place, without_filter):
+            try:
+                one = replace(asked, query=leave_out(asked.query, error))
+                return one, self._data(page, one)
+            except FilterError:
+                continue
+        both = replace(asked, query=without_filter(without_place(asked.query, error), error))
+        return both, self._data(page, both)
 
     def _html(self, page: Page, asked: Asked, data: dict[str, Any]) -> Response:
         progress = asked.insights.progress()

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+#: What the cookie is called, with the port behind it: a browser gives the cookies of a host to all of its ports.
 COOKIE = "autotrace-token"
 #: Nothing but what this server sends, and no code within a page.
 POLICY = (
@@ -71,7 +72,7 @@ class Guard:
         refused = self._refused(scope, headers)
         if refused is not None:
             await _answer(told, *refused)
-        elif self._rules.token is not None and (not _knows(headers, self._rules.token) or _brings(scope)):
+        elif self._rules.token is not None and (not _knows(scope, headers, self._rules.token) or _brings(scope)):
             await self._welcome(scope, headers, told)
         else:
             await self._application(scope, receive, told)
@@ -93,7 +94,7 @@ class Guard:
         parameters = _parameters(scope)
         given = [value for name, value in parameters if name == "token"]
         token = self._rules.token or ""
-        is_known = _knows(headers, token) or (bool(given) and _same(given[0], token))
+        is_known = _knows(scope, headers, token) or (bool(given) and _same(given[0], token))
         if scope["method"] not in _READS or not is_known:
             told = [(b"www-authenticate", b"Bearer")]
             await _answer(send, 401, "Open the address that autotrace ui printed: it has a token in it.", told)
@@ -101,7 +102,7 @@ class Guard:
         rest = urlencode([(name, value) for name, value in parameters if name != "token"])
         # One slash at the beginning: two would lead to another host.
         path = "/" + quote(scope["path"].lstrip("/\\"), safe="/")
-        cookie = f"{COOKIE}={quote(token)}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000"
+        cookie = f"{_cookie(scope)}={quote(token)}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000"
         place = path + (f"?{rest}" if rest else "")
         await _answer(send, 303, "", [(b"location", place.encode()), (b"set-cookie", cookie.encode())])
 
@@ -131,13 +132,19 @@ def _is_ours(host: str, hosts: Collection[str]) -> bool:
     return True
 
 
-def _knows(headers: Mapping[str, str], token: str) -> bool:
+def _cookie(scope: Scope) -> str:
+    server = scope.get("server")
+    return f"{COOKIE}-{server[1]}" if server else COOKIE
+
+
+def _knows(scope: Scope, headers: Mapping[str, str], token: str) -> bool:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and _same(bearer.strip(), token):
         return True
     # Cookies are shared by all that this machine serves: what others have set must not hide ours.
     cookies = (each.strip().partition("=") for each in headers.get("cookie", "").split(";"))
-    return any(_same(value, quote(token)) for name, _, value in cookies if name == COOKIE)
+    own = _cookie(scope)
+    return any(_same(value, quote(token)) for name, _, value in cookies if name == own)
 
 
 def _parameters(scope: Scope) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 #: Seconds between two looks; seconds after which a page is told that the server is still there.
 _LOOK_S, _ALIVE_S = 1.0, 15.0
@@ -44,19 +45,20 @@ class Live:
             if self._task is None:
                 self._task = asyncio.create_task(self._look())
             # What a page shows may be older than its connection: it compares.
-            yield f"retry: 3000\n\nevent: changed\ndata: {self._known}\n\n" if self._known else "retry: 3000\n\n"
+            seen = self._known
+            yield f"retry: 3000\n\nevent: changed\ndata: {seen}\n\n" if seen else "retry: 3000\n\n"
             waited = 0.0
             while not self.is_over:
-                told = self._told
-                try:
-                    await asyncio.wait_for(told.wait(), _OVER_S)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._told.wait(), _OVER_S)
+                waited += _OVER_S
+                # The time may have been up in the very moment that there was something new.
+                if self._known != seen:
+                    seen, waited = self._known, 0.0
+                    yield f"event: changed\ndata: {seen}\n\n"
+                elif waited >= _ALIVE_S:
                     waited = 0.0
-                    yield f"event: changed\ndata: {self._known}\n\n"
-                except asyncio.TimeoutError:
-                    waited += _OVER_S
-                    if waited >= _ALIVE_S:
-                        waited = 0.0
-                        yield ": still here\n\n"
+                    yield ": still here\n\n"
         finally:
             self._open -= 1
             if self._open == 0 and self._task is not None:

@@ -64,7 +64,7 @@ class Query:
 
 def query(parameters: Mapping[str, str]) -> Query:
     """Reads the parameters of an address; what cannot be used is a problem, and counts as not given."""
-    texts = {name: value[:_LONGEST].replace("\0", "") for name, value in parameters.items() if value.strip()}
+    texts = {name: value[:_LONGEST] for name, value in parameters.items() if value.strip()}
     given = {name: texts[name].strip() for name in _SCOPE if name in texts}
     if "from" in given or "to" in given:
         given.pop("range", None)
@@ -85,6 +85,12 @@ def query(parameters: Mapping[str, str]) -> Query:
 def without_filter(found: Query, error: FilterError) -> Query:
     """The same with no filter, because it cannot be read; the form goes on showing it."""
     return replace(found, scope=replace(found.scope, filter=""), problem=str(error))
+
+
+def without_place(found: Query, error: FilterError) -> Query:
+    """The same in the usual order and from its beginning, because what was given for that cannot be read."""
+    other = {name: value for name, value in found.other.items() if name not in ("sort", "after")}
+    return replace(found, other=other, problem=str(error))
 
 
 def _range(given: Mapping[str, str]) -> tuple[int, int]:
