@@ -128,8 +128,7 @@ def test_every_page_fits_a_phone(browser: Any, generated: Page) -> None:
         with opened(browser, generated, size=PHONE, has_touch=True) as watched:
             watched.open(address)
             assert watched.tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
-            if name in ("overview", "traces", "trace"):
-                assert violations(watched.tab) == [], name
+            assert violations(watched.tab) == [], name
 
 
 def test_every_page_tells_the_same_without_javascript(browser: Any, generated: Page) -> None:
