@@ -49,6 +49,9 @@ def test_all_but_the_damaged_page_is_taken_in(damaged: Path, caplog: pytest.LogC
     assert {0, _TRACES - 1} <= there
     assert caplog.text.count("cannot be read") == 1
     assert any("The store is damaged" in each for each in insights.notes)
+    with opened(damaged.parent):  # whoever goes on tries again, and says nothing new
+        pass
+    assert caplog.text.count("cannot be read") == 1
 
 
 def test_what_comes_later_is_taken_in(damaged: Path) -> None:

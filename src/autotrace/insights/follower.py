@@ -76,7 +76,7 @@ class Follower:
         self._seen: int | None = None
         self._swept = -math.inf  # a command takes few steps, and must not tell of what was deleted before
         self._compared = -math.inf
-        self._source.unreadable = trouble.known_left_out(self.database.meta(trouble.LEFT_OUT))
+        self._source.remember(trouble.known_left_out(self.database.meta(trouble.LEFT_OUT)))
         self._left_out = len(self._source.unreadable)
         # Long traces by when they may be read again; after a restart at once.
         self._waiting = dict.fromkeys(orjson.loads(self.database.meta("waiting") or "[]"), 0.0)

@@ -49,6 +49,10 @@ class Source(View):
         self.unreadable: set[int | str] = set()
         self._is_told = False
 
+    def remember(self, pieces: set[int | str]) -> None:
+        """Takes over what could not be read before, of which it has been told."""
+        self.unreadable, self._is_told = pieces, bool(pieces)
+
     def data_version(self) -> int:
         """A number that changes when another connection has changed the store."""
         return int(next(self._rows("PRAGMA data_version", ()), (0,))[0])
