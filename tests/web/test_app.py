@@ -142,6 +142,20 @@ def test_names_that_no_address_can_hold_as_they_are(tmp_path: Path) -> None:
         assert "hello" in answer.text
 
 
+def test_what_was_said_of_a_trace_is_in_its_row(own: Caller, home: Path) -> None:
+    """Thumbs, figures that somebody gave, and how many comments, but not what they say where content is hidden."""
+    store = TraceStore(home / "traces.db")
+    store.judge("a", id="2" * 32, name="stars", value=4.5, comment="rather good")
+    store.writer.close()
+    own = Caller(site_of(home, hides_content=True))
+    row = next(each for each in own.get("/traces.json").json()["traces"] if each["trace_id"] == A)
+    assert (row["down"], row["ratings"], row["comments"]) == (1, [4.5], 2)
+    html = own.get("/traces").text
+    assert "4.5" in html
+    assert "2 said why" in html
+    assert "rather good" not in html
+
+
 def test_a_range_of_centuries(page: Caller) -> None:
     """Is drawn in as many columns as one can see."""
     found = page.get("/overview.json?from=1970-01-01&to=2240-01-01").json()

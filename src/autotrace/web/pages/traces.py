@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 from autotrace.insights.conditions import condition
 from autotrace.insights.listing import SORTS, count, listing
+from autotrace.insights.view import Insights
 
 from .page import Asked, Page
 
 _ROWS = 50
+_UNJUDGED = {"ratings": [], "comments": 0}
 #: Columns that can be sorted by: name, as people call it, whether it is a figure.
 _COLUMNS = (
     ("start", "When", False),
@@ -33,13 +38,34 @@ def data(asked: Asked) -> dict[str, Any]:
         insights.connection, scope, sort, other.get("after"), _ROWS, search=insights.search, notes=insights.notes
     )
     chosen = condition(insights.connection, scope, insights.search)
+    judged = _judged(insights, [row.start_ns for row in found.rows])
     return {
         "total": count(insights.connection, chosen),
         "sort": sort,
-        "traces": [row.as_json() for row in found.rows],
+        "traces": [{**row.as_json(), **judged.get(row.start_ns, _UNJUDGED)} for row in found.rows],
         "next": found.next,
         "previous": found.previous,
     }
+
+
+def _judged(insights: Insights, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What was said of traces beside thumbs: figures that somebody gave, and how many comments."""
+    found: dict[int, dict[str, Any]] = {}
+    sql = "SELECT trace, value, comment FROM feedback WHERE trace IN (SELECT value FROM json_each(?)) ORDER BY time_ns"
+    for trace, text, comment in insights.rows(sql, (orjson.dumps(list(ids)).decode(),)):
+        one = found.setdefault(trace, {"ratings": [], "comments": 0})
+        one["comments"] += bool(comment)
+        value = _value(text)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            one["ratings"].append(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None
 
 
 def context(asked: Asked, found: dict[str, Any]) -> dict[str, Any]:
