@@ -137,7 +137,8 @@ def _line(
     for points in paths:
         if len(points) == 1:
             left, _, height_ = points[0].partition(",")
-            points = [f"{float(left) - 2:.1f},{height_}", f"{float(left) + 2:.1f},{height_}"]
+            half = width * 0.012
+            points = [f"{float(left) - half:.1f},{height_}", f"{float(left) + half:.1f},{height_}"]
         if points:
             told.append(Markup('<polyline points="{}"></polyline>').format(escape(" ".join(points))))
     return Markup().join(told)
