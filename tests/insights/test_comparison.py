@@ -12,7 +12,7 @@ import pytest
 
 from autotrace.insights import ranges
 from autotrace.insights.buckets import bucket
-from autotrace.insights.comparison import ROWS, comparison, means, proportions, ranks
+from autotrace.insights.comparison import ROWS, comparison, means, proportions, quantiles
 from autotrace.insights.opening import opened
 from autotrace.insights.parts import Memory
 from autotrace.insights.scope import Scope
@@ -73,30 +73,38 @@ def test_means_that_do_not_vary() -> None:
     assert means(200, 2000, 20, 330, 3630, 30) == 0
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_ranks(seed: int) -> None:
-    """U counts the pairs in which one is before the other, ties half; its variance is corrected for ties."""
-    chance = random.Random(seed)
-    one = [chance.randint(0, 6) for _ in range(chance.randint(10, 40))]
-    other = [chance.randint(1, 8) for _ in range(chance.randint(10, 40))]
-    pairs = sum((left > right) + (left == right) / 2 for left in one for right in other)
-    together = one + other
-    ranked = [
-        sum(value < each for value in together) + (sum(value == each for value in together) + 1) / 2
-        for each in together
-    ]
-    # The exact variance of a sum of ranks that are drawn without being put back.
-    mean = sum(ranked) / len(ranked)
-    scatter = sum((rank - mean) ** 2 for rank in ranked) / (len(ranked) - 1)
-    variance = len(one) * len(other) / len(ranked) * scatter
-    expected = two_sided((pairs - len(one) * len(other) / 2) / math.sqrt(variance))
-    assert ranks(Counter(one), Counter(other)) == pytest.approx(expected, rel=1e-9)
-    assert ranks(Counter(other), Counter(one)) == pytest.approx(expected, rel=1e-9)
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_quantiles(share: float) -> None:
+    """What lies above the quantile of both together is compared as shares are."""
+    one, other = {10: 700, 20: 200, 30: 100}, {10: 500, 20: 250, 30: 250}
+    if share == 0.9:  # 1,800 of 2,000: 150 of the 350 above
+        expected = proportions(100 * 200 / 350, 1000, 250 * 200 / 350, 1000)
+    elif share == 0.5:  # 1,000 of 2,000: in the first bucket, a sixth of which is above
+        expected = proportions(300 + 700 / 6, 1000, 500 + 500 / 6, 1000)
+    else:  # 1,980 of 2,000
+        expected = proportions(100 * 20 / 350, 1000, 250 * 20 / 350, 1000)
+    assert quantiles(one, other, share) == pytest.approx(expected, rel=1e-9)
+    assert quantiles(other, one, share) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_tail_is_found_where_it_is() -> None:
+    """Where two of a hundred became ten times slower, p99 is marked, and the median is not."""
+    chance = random.Random(3)
+    found: dict[float, int] = {0.5: 0, 0.9: 0, 0.99: 0}
+    for _ in range(60):
+        before = [chance.lognormvariate(20, 0.3) for _ in range(2000)]
+        after = [chance.lognormvariate(20, 0.3) * (10 if chance.random() < 0.02 else 1) for _ in range(2000)]
+        histograms = [Counter(bucket(int(value)) for value in each) for each in (before, after)]
+        for share in found:
+            found[share] += (quantiles(*histograms, share) or 0) < 0.01
+    assert found[0.99] == 60
+    assert found[0.5] <= 5
+    assert found[0.9] < 30  # which has moved a little
 
 
 def test_all_alike() -> None:
     """What lies in one bucket does not differ."""
-    assert ranks({5: 40}, {5: 30}) == 1
+    assert quantiles({5: 40}, {5: 30}, 0.5) == 1
     assert proportions(0, 40, 0, 30) == 1
 
 
@@ -104,14 +112,15 @@ def test_few_say_nothing() -> None:
     """Below ten on either side nobody can tell."""
     assert proportions(9, 9, 0, 1000) is None
     assert means(9, 9, 9, 1000, 1000, 1000) is None
-    assert ranks({1: 9}, {50: 1000}) is None
-    assert ranks({}, {}) is None
+    assert quantiles({1: 9}, {50: 1000}, 0.5) is None
+    assert quantiles({1: 400}, {50: 400}, 0.99) is None
+    assert quantiles({}, {}, 0.5) is None
 
 
 def test_without_a_difference_few_are_marked() -> None:
     """Of pairs of samples of one agent, one of a hundred differs so much; the chances are spread evenly."""
     chance = random.Random(7)
-    found: dict[str, list[float]] = {"shares": [], "ranks": [], "means": []}
+    found: dict[str, list[float]] = {"shares": [], "p50": [], "p90": [], "means": []}
     for _ in range(1500):
         sides: list[Any] = []
         for count in (80, 120):
@@ -121,7 +130,8 @@ def test_without_a_difference_few_are_marked() -> None:
         (count, hits, values), (other_count, other_hits, others) = sides
         found["shares"].append(proportions(hits, count, other_hits, other_count) or 0)
         histograms = [Counter(bucket(int(value)) for value in each) for each in (values, others)]
-        found["ranks"].append(ranks(*histograms) or 0)
+        for name in ("p50", "p90"):
+            found[name].append(quantiles(*histograms, int(name[1:]) / 100) or 0)
         moments = [
             (sum(logs), sum(x * x for x in logs), len(logs))
             for logs in (list(map(math.log, v)) for v in (values, others))
@@ -162,6 +172,24 @@ def test_a_difference_is_marked(store: Store) -> None:
         assert mirrored[name]["marked"] == row["marked"]
     assert len(told["examples"]["a"]) == len(told["examples"]["b"]) == 5
     assert {row["environment"] for row in told["examples"]["a"]} == {"production"}
+
+
+def test_models_and_tools_side_by_side(store: Store) -> None:
+    """Of either side, with how their calls went; what one side does not call has nothing there."""
+    write(store, traffic(5, 200))
+    sides = [replace(EVER, environment=name) for name in ("production", "development")]
+    told = compared(store, sides[0], sides[1])
+    for kind, rate in (("models", "error_rate"), ("tools", "success_rate")):
+        rows = told[kind]["rows"]
+        assert rows
+        calls = [sum(row[side].get("calls", 0) for side in "ab") for row in rows]
+        assert calls == sorted(calls, reverse=True)
+        for row in rows:
+            assert row[rate]["a"] == row["a"].get(rate)
+            assert row[rate]["marked"] == ((row[rate]["p"] or 1) < 0.01)
+    one = compared(store, sides[0], replace(EVER, user="nobody"))["models"]["rows"][0]
+    assert one["b"] == {}
+    assert one["error_rate"]["p"] is None
 
 
 def test_the_same_twice(store: Store) -> None:

@@ -2,21 +2,23 @@
 
 **More than noise.** A difference counts where chance alone would bring one as large in less than one of a hundred
 pairs of samples from the same agent (p < 0.01, two-sided). Shares (error rate, thumbs): the z-test of two proportions,
-pooled. Means (tokens, cost): Welch's t-test, with the normal distribution in place of t. Durations: the Mann-Whitney U
-test on the histograms, with its correction for ties. Below ten traces on either side nothing is said. So of forty
-figures that do not differ, about one in three comparisons marks one by chance: look again when the next day is in.
+pooled. Means (tokens, cost): Welch's t-test, with the normal distribution in place of t. Quantiles of durations: Mood's
+median test, for each quantile by itself: whether equal shares of both sides lie above the quantile of both together, by
+the z-test of two proportions. Below ten traces on either side, and below five that are expected above or below a
+quantile (500 traces for p99), nothing is said. So of thirty figures that do not differ, about one in four comparisons
+marks one by chance: look again when the next day is in.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
 from . import listing
 from .figures import Figures
-from .overview import figures
+from .overview import figures, model_figures, tool_figures
 from .parts import Memory
 from .scope import Scope
 from .view import Insights
@@ -25,12 +27,17 @@ from .view import Insights
 ROWS = (
     ("traces", "Traces", "count", "", ""),
     ("error_rate", "Error rate", "share", "less", "failed"),
-    ("latency_p50_ms", "Latency, median", "duration", "less", "latency"),
-    ("latency_p90_ms", "Latency, p90", "duration", "less", "latency"),
-    ("latency_p99_ms", "Latency, p99", "duration", "less", "latency"),
-    ("ttft_p50_ms", "Time to first token, median", "duration", "less", "ttft"),
-    ("ttft_p90_ms", "Time to first token, p90", "duration", "less", "ttft"),
+    ("latency_p50_ms", "Latency, median", "duration", "less", "latency 50"),
+    ("latency_p90_ms", "Latency, p90", "duration", "less", "latency 90"),
+    ("latency_p99_ms", "Latency, p99", "duration", "less", "latency 99"),
+    ("ttft_p50_ms", "Time to first token, median", "duration", "less", "ttft 50"),
+    ("ttft_p90_ms", "Time to first token, p90", "duration", "less", "ttft 90"),
+    ("ttft_p99_ms", "Time to first token, p99", "duration", "less", "ttft 99"),
     ("tokens_per_trace", "Tokens a trace", "count", "", "tokens"),
+    ("input_tokens_per_trace", "Input tokens a trace", "count", "", ""),
+    ("cache_read_tokens_per_trace", "Cached of them", "count", "", ""),
+    ("output_tokens_per_trace", "Output tokens a trace", "count", "", ""),
+    ("reasoning_tokens_per_trace", "Reasoning of them", "count", "", ""),
     ("cost_per_trace_usd", "Cost a trace", "usd", "less", "cost"),
     ("cost_usd", "Cost", "usd", "", ""),
     ("disliked_share", "Thumbs down, of those given", "share", "less", "thumbs"),
@@ -39,8 +46,12 @@ ROWS = (
     ("tool_success_rate", "Tool calls that succeed", "share", "more", "tools"),
 )
 _FEW = 10
+#: Traces that must be expected on both sides of a quantile.
+_EXPECTED = 5
 _NOISE = 0.01
 _EXAMPLES = 5
+#: Models, and tools, that are compared: those of the most calls.
+_NAMES = 12
 
 
 def comparison(insights: Insights, memory: Memory, left: Scope, right: Scope) -> dict[str, Any]:
@@ -55,29 +66,15 @@ def comparison(insights: Insights, memory: Memory, left: Scope, right: Scope) ->
     for name, label, unit, better, test in ROWS:
         values = [each[name] for each in told]
         chance = _chance(test, *found) if test else None
-        marked = chance is not None and chance < _NOISE and values[0] != values[1]
-        difference = _difference(*values)
-        rows.append(
-            {
-                "name": name,
-                "label": label,
-                "unit": unit,
-                "a": values[0],
-                "b": values[1],
-                "difference": difference,
-                "p": chance,
-                "marked": marked,
-                "better": None
-                if not (marked and better and difference)
-                else ("b" if (difference < 0) == (better == "less") else "a"),
-            }
-        )
+        rows.append({"name": name, "label": label, "unit": unit, **_verdict(values[0], values[1], chance, better)})
     examples = [
         listing.listing(insights.connection, scope, limit=_EXAMPLES, search=insights.search) for scope in (left, right)
     ]
     return {
         "rows": rows,
         "figures": {"a": told[0], "b": told[1]},
+        "models": _by_name(insights, [each.models for each in found], model_figures, "error_rate", "less"),
+        "tools": _by_name(insights, [each.tools for each in found], tool_figures, "success_rate", "more"),
         "examples": {side: [row.as_json() for row in page.rows] for side, page in zip("ab", examples, strict=True)},
     }
 
@@ -112,24 +109,34 @@ def means(
     return _two_sided((mean - other_mean) / spread)
 
 
-def ranks(counts: Mapping[int, int], other: Mapping[int, int]) -> float | None:
-    """How likely two histograms differ so much by chance: the Mann-Whitney U test; None for too few.
+def quantiles(counts: Mapping[int, int], other: Mapping[int, int], share: float) -> float | None:
+    """How likely a quantile of two histograms differs so much by chance; None for too few.
 
-    Source: Mann and Whitney, Annals of Mathematical Statistics 18 (1947); all in one bucket are ties.
+    Of both together the quantile is taken; by chance, equal shares of each lie above it. Of the bucket that it is in,
+    the same part of both is taken to lie above it.
+
+    Args:
+        counts: Traces by bucket (buckets.py).
+        other: Those of the other side.
+        share: Which quantile: 0.5 for the median.
+
+    Source: Mood, Introduction to the Theory of Statistics (1950), for the median.
     """
-    count, other_count = sum(counts.values()), sum(other.values())
-    if min(count, other_count) < _FEW:
+    of, other_of = sum(counts.values()), sum(other.values())
+    if min(of, other_of) * min(share, 1 - share) < _EXPECTED:
         return None
-    whole = count + other_count
-    below, ranked, ties = 0, 0.0, 0.0
+    left = share * (of + other_of)
     for bucket in sorted(counts.keys() | other.keys()):
-        tied = counts.get(bucket, 0) + other.get(bucket, 0)
-        ranked += counts.get(bucket, 0) * (below + (tied + 1) / 2)
-        ties += tied**3 - tied
-        below += tied
-    statistic = ranked - count * (count + 1) / 2
-    variance = count * other_count / 12 * (whole + 1 - ties / (whole * (whole - 1)))
-    return 1.0 if variance <= 0 else _two_sided((statistic - count * other_count / 2) / math.sqrt(variance))
+        both = counts.get(bucket, 0) + other.get(bucket, 0)
+        if left <= both:
+            part = 1 - left / both
+            above = [
+                sum(count for number, count in each.items() if number > bucket) + part * each.get(bucket, 0)
+                for each in (counts, other)
+            ]
+            return proportions(above[0], of, above[1], other_of)
+        left -= both
+    return None
 
 
 def _two_sided(z: float) -> float:
@@ -137,8 +144,9 @@ def _two_sided(z: float) -> float:
 
 
 def _chance(test: str, left: Figures, right: Figures) -> float | None:
-    if test in ("latency", "ttft"):
-        return ranks(getattr(left, test), getattr(right, test))
+    name, _, share = test.partition(" ")
+    if share:
+        return quantiles(getattr(left, name), getattr(right, name), int(share) / 100)
     if test == "tokens":
         return means(*_moments(left, "tokens"), *_moments(right, "tokens"))
     if test == "cost":
@@ -163,16 +171,57 @@ def _part(test: str, found: Figures) -> tuple[float, float]:
 
 
 def _told(found: Figures) -> dict[str, Any]:
-    shares = {}
+    shares: dict[str, Any] = {}
     for name, test in (("disliked_share", "thumbs"), ("tool_success_rate", "tools")):
         hits, of = _part(test, found)
         shares[name] = hits / of if of else None
     return {
         **found.as_json(),
         **shares,
+        **{
+            f"{kind}_tokens_per_trace": found[f"{kind}_tokens"] / found["with_tokens"] if found["with_tokens"] else None
+            for kind in ("input", "cache_read", "output", "reasoning")
+        },
         "retried_share": found.share("retried"),
         "repeating_share": found.share("repeating"),
     }
+
+
+def _verdict(left: Any, right: Any, chance: float | None, better: str) -> dict[str, Any]:
+    """Two values, how much they differ, and whether that is more than noise."""
+    marked = chance is not None and chance < _NOISE and left != right
+    difference = _difference(left, right)
+    is_judged = marked and better and difference is not None
+    found = {"a": left, "b": right, "difference": difference, "p": chance, "marked": marked, "better": None}
+    if is_judged and difference is not None:
+        found["better"] = "b" if (difference < 0) == (better == "less") else "a"
+    return found
+
+
+def _by_name(
+    insights: Insights,
+    sides: Sequence[Mapping[int, Any]],
+    tell: Callable[[Any], dict[str, Any]],
+    rate: str,
+    better: str,
+) -> dict[str, Any]:
+    """Models or tools of both sides, those of the most calls first, and whether their rates differ."""
+    calls: dict[int, int] = {}
+    for side in sides:
+        for name, one in side.items():
+            calls[name] = calls.get(name, 0) + one.calls
+    shown = sorted(calls, key=lambda name: -calls[name])[:_NAMES]
+    texts = insights.texts(shown)
+    rows = []
+    for name in shown:
+        both = [side.get(name) for side in sides]
+        told = [tell(one) for one in both]
+        chance = None
+        if both[0] is not None and both[1] is not None:
+            chance = proportions(both[0].errors, both[0].calls, both[1].errors, both[1].calls)
+        verdict = _verdict(told[0].get(rate), told[1].get(rate), chance, better)
+        rows.append({"name": texts.get(name, "?"), "a": told[0], "b": told[1], rate: verdict})
+    return {"rows": rows, "left": len(calls) - len(shown)}
 
 
 def _difference(left: Any, right: Any) -> float | None:

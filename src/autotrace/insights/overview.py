@@ -91,12 +91,13 @@ def _models(insights: Insights, now: Figures, before: Figures) -> list[dict[str,
     texts = insights.texts(list(now.models))
     ordered = sorted(now.models.items(), key=lambda item: (-item[1].cost_usd, -item[1].calls))
     return [
-        {"model": texts.get(model, "?"), **_changed(_model(one), _model(before.models.get(model)))}
+        {"model": texts.get(model, "?"), **_changed(model_figures(one), model_figures(before.models.get(model)))}
         for model, one in ordered
     ]
 
 
-def _model(one: ModelFigures | None) -> dict[str, Any]:
+def model_figures(one: ModelFigures | None) -> dict[str, Any]:
+    """What is told of the calls of a model; nothing where there were none."""
     if one is None:
         return {}
     return {
@@ -111,12 +112,13 @@ def _model(one: ModelFigures | None) -> dict[str, Any]:
 def _tools(insights: Insights, now: Figures, before: Figures) -> list[dict[str, Any]]:
     texts = insights.texts(list(now.tools))
     return [
-        {"tool": texts.get(tool, "?"), **_changed(_tool(one), _tool(before.tools.get(tool)))}
+        {"tool": texts.get(tool, "?"), **_changed(tool_figures(one), tool_figures(before.tools.get(tool)))}
         for tool, one in sorted(now.tools.items(), key=lambda item: -item[1].calls)
     ]
 
 
-def _tool(one: ToolFigures | None) -> dict[str, Any]:
+def tool_figures(one: ToolFigures | None) -> dict[str, Any]:
+    """What is told of the calls of a tool; nothing where there were none."""
     if one is None:
         return {}
     return {
