@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 from dataclasses import replace
+from statistics import mean, variance
 from typing import Any
 
 import pytest
@@ -75,16 +76,41 @@ def test_means_that_do_not_vary() -> None:
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
 def test_quantiles(share: float) -> None:
-    """What lies above the quantile of both together is compared as shares are."""
+    """How much of one side lies above the quantile of both, against drawing as many from both at random."""
     one, other = {10: 700, 20: 200, 30: 100}, {10: 500, 20: 250, 30: 250}
-    if share == 0.9:  # 1,800 of 2,000: 150 of the 350 above
-        expected = proportions(100 * 200 / 350, 1000, 250 * 200 / 350, 1000)
-    elif share == 0.5:  # 1,000 of 2,000: in the first bucket, a sixth of which is above
-        expected = proportions(300 + 700 / 6, 1000, 500 + 500 / 6, 1000)
-    else:  # 1,980 of 2,000
-        expected = proportions(100 * 20 / 350, 1000, 250 * 20 / 350, 1000)
+    # Of both together: 1,200 in the first bucket, 450, 350.
+    inside = {0.5: 10, 0.9: 30, 0.99: 30}[share]
+    part = {0.5: 200 / 1200, 0.9: 200 / 350, 0.99: 20 / 350}[share]
+    scores = [
+        [1.0 if bucket > inside else part if bucket == inside else 0.0 for bucket in side for _ in range(side[bucket])]
+        for side in (one, other)
+    ]
+    expected = two_sided((sum(scores[0]) - 1000 * mean(scores[0] + scores[1])) / spread_of_draws(*scores))
     assert quantiles(one, other, share) == pytest.approx(expected, rel=1e-9)
     assert quantiles(other, one, share) == pytest.approx(expected, rel=1e-9)
+
+
+def spread_of_draws(drawn: list[float], left: list[float]) -> float:
+    """How far a sum of as many scores, drawn from both without being put back, is spread."""
+    both = drawn + left
+    return math.sqrt(len(drawn) * len(left) / len(both) * variance(both))
+
+
+def test_a_quantile_between_buckets_is_a_share() -> None:
+    """Where nothing lies in its bucket on both sides of it, this is the test of shares, but for one trace."""
+    one, other = {10: 900, 30: 100}, {10: 900, 40: 80, 50: 20}
+    assert quantiles(one, other, 0.9) == 1
+    one, other = {10: 940, 30: 60}, {10: 860, 30: 140}
+    chance = quantiles(one, other, 0.9)
+    assert chance is not None
+    assert math.log(chance) == pytest.approx(math.log(proportions(60, 1000, 140, 1000) or 1), rel=0.01)
+
+
+def test_a_bucket_with_nearly_all_hides_no_difference() -> None:
+    """Durations that lie in few buckets: what is outside the quantile's own tells as much as where they are spread."""
+    one, other = {10: 960, 11: 40}, {10: 900, 11: 100}
+    assert (quantiles(one, other, 0.5) or 1) < 1e-5
+    assert quantiles({10: 999, 11: 1}, {10: 996, 11: 4}, 0.5) is None
 
 
 def test_a_tail_is_found_where_it_is() -> None:
