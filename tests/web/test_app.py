@@ -156,6 +156,34 @@ def test_what_was_said_of_a_trace_is_in_its_row(own: Caller, home: Path) -> None
     assert "rather good" not in html
 
 
+def test_a_trace_leads_back_to_where_one_came_from(page: Caller) -> None:
+    """Its links keep which traces are looked at, and so does what is answered to feedback."""
+    scope = "range=24h&model=gpt-4o-mini&user=u1"
+    html = page.get(f"/traces?{scope}").text
+    assert f'href="/trace/{A}?range=24h&amp;' in html
+    links = page.get(f"/trace/{A}.json?{scope}").json()["links"]
+    assert sorted(links["next"].partition("?")[2].split("&")) == sorted(scope.split("&"))
+    assert links["session"].startswith("/session?range=24h&")
+    own = Caller(site_of(page.site.config.home, judge=lambda *_: "1" * 32))
+    answer = own.post(f"/trace/{A}/feedback?{scope}", urlencode({"csrf": own.site.csrf, "value": "up"}).encode())
+    assert answer.headers["location"].startswith(f"/trace/{A}?range=24h&")
+
+
+def test_a_conversation_tells_what_was_said_of_it(tmp_path: Path) -> None:
+    """Comments stand at their turns; of a long text it is said how much is left out."""
+    store = TraceStore(tmp_path / "traces.db")
+    store.add("a", start=NOW - 60, attributes={**chat("long " * 2000), "session.id": "s1"})
+    store.judge("a", comment="too long", value=False)
+    store.writer.close()
+    page = Caller(site_of(tmp_path))
+    turn = page.get("/session.json?id=s1").json()["turns"][0]
+    assert turn["feedback"] == [{"value": False, "comment": "too long", "user": "ann"}]
+    assert turn["characters_left"] > 5000
+    html = page.get("/session?id=s1").text
+    assert "too long" in html
+    assert f"{turn['characters_left']:,} more characters" in html
+
+
 def test_a_range_of_centuries(page: Caller) -> None:
     """Is drawn in as many columns as one can see."""
     found = page.get("/overview.json?from=1970-01-01&to=2240-01-01").json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from tests.conftest import by_hand
 
 from .conftest import Page, served
+from .pages.conftest import BEGAN, SECOND, TraceStore, chat
 
 #: Every page, by a name; the address has a place for a trace, a session, a user and a group of failures.
 PAGES = {
@@ -199,6 +201,33 @@ def test_a_filter_that_cannot_be_read_says_where(browser: Any, generated: Page) 
         assert "banana" in watched.tab.locator("[role=alert]").inner_text()
         assert watched.tab.locator("[name=filter]").input_value() == "duration>banana"
         assert watched.tab.locator("[data-id]").count() > 0
+
+
+def test_a_trace_that_is_open_ends(browser: Any, tmp_path: Path) -> None:
+    """Its page tells so, and what somebody gave elsewhere; what was unfolded and written in it stays as it is."""
+    home = tmp_path / "home"
+    home.mkdir()
+    store = TraceStore(home / "traces.db")
+    began = time.time() - BEGAN / SECOND - 5
+    store.write(store.span("a", start=began, record="S", attributes=chat("Why?", received=[])))
+    with served(home) as page, opened(browser, page) as watched:
+        tab = watched.tab
+        watched.open(f"trace/{'a' * 32}?view=details&range=30d")
+        assert "Still running" in tab.locator("main").inner_text()
+        tab.locator("[data-live-state]").wait_for(state="visible")
+        unfolded = tab.locator(".trace-curl")
+        unfolded.locator("summary").click()
+        tab.locator("[name=comment]").fill("half a comment")
+        tab.locator("h1").click()
+        store.add("a", start=began, seconds=5, attributes=chat("Why?"))
+        store.judge("a", comment="from elsewhere")
+        tab.get_by_text("Still running").wait_for(state="detached")
+        tab.get_by_text("from elsewhere").wait_for()
+        assert unfolded.evaluate("each => each.open")
+        assert tab.locator("[name=comment]").input_value() == "half a comment"
+        assert tab.locator("nav a", has_text="Traces").get_attribute("href") == "/traces?range=30d"
+        assert watched.complaints == []
+    store.writer.close()
 
 
 def test_a_page_changes_by_itself(browser: Any, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def comments(insights: Insights, scope: Scope, where: Where) -> list[dict[str, A
         {
             "trace_id": trace_id,
             "time": ranges.iso(at),
-            "value": _value(value),
+            "value": value_of(value),
             "comment": comment,
             "user": source,
             "request": request,
@@ -155,7 +155,8 @@ def comments(insights: Insights, scope: Scope, where: Where) -> list[dict[str, A
     ]
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """What somebody gave, as it is kept: a thumb is true or false; figures and words as they are."""
     try:
         return orjson.loads(text)
     except ValueError:

@@ -83,6 +83,13 @@ class Insights:
         count, last = self.rows(f"SELECT count(*), coalesce(max(id), 0) FROM ({found})", (after_ns,))[0]  # noqa: S608
         return int(count), int(last)
 
+    def trace_version(self, trace_id: str) -> str:
+        """What changes when this trace does, or what was said of it; empty where it is not known."""
+        said = "(SELECT count(*) || ' ' || coalesce(max(time_ns), 0) FROM feedback WHERE trace = t.id)"
+        columns = f"t.status, t.spans, coalesce(t.duration_ns, 0), {said}"
+        found = self.rows(f"SELECT {columns} FROM traces AS t WHERE t.trace_id = ?", (trace_id,))  # noqa: S608
+        return " ".join(map(str, found[0])) if found else ""
+
     def version(self) -> int:
         """What grows with every change."""
         return int(self.meta("version") or 0)

@@ -228,16 +228,19 @@ class _Application:
         content = (_HERE / "static" / name).read_bytes()
         return Response(content, media_type=_STATIC[name], headers={"cache-control": "no-cache"})
 
-    async def _status(self, _: Request) -> Response:
-        return await self._run(self._progress)
+    async def _status(self, request: Request) -> Response:
+        return await self._run(lambda: self._progress(request.query_params.get("trace")))
 
-    def _progress(self) -> Response:
+    def _progress(self, trace_id: str | None) -> Response:
         try:
             with self._site.insights() as insights:
                 if insights is None:
                     return _json({"complete": False, "behind": None})
                 progress = insights.progress()
-                told = {"complete": progress.is_complete, "behind": progress.left, "version": insights.version()}
+                told: dict[str, Any] = {"complete": progress.is_complete, "behind": progress.left}
+                told["version"] = insights.version()
+                if trace_id is not None:
+                    told["trace"] = insights.trace_version(trace_id)
                 return _json({**told, **trouble.told(insights.meta)})
         except (AutotraceError, OSError) as error:
             return _json({"error": str(error)}, 503)
@@ -266,9 +269,10 @@ class _Application:
             form = await asyncio.wait_for(_form(request), _FORM_S)
         except (asyncio.TimeoutError, ClientDisconnect):
             form = {}
-        return await self._run(lambda: self._judge(request.path_params["trace_id"], form))
+        scope = query(request.query_params)
+        return await self._run(lambda: self._judge(request.path_params["trace_id"], form, scope))
 
-    def _judge(self, trace_id: str, form: Mapping[str, str]) -> Response:
+    def _judge(self, trace_id: str, form: Mapping[str, str], scope: Query) -> Response:
         if not hmac.compare_digest(form.get("csrf", "").encode("utf-8", "replace"), self._site.csrf.encode()):
             return self._problem(
                 query({}), "The page was too old: go back, reload it, and try again.", 403, as_json=False
@@ -281,7 +285,7 @@ class _Application:
             return self._problem(query({}), str(error), 503, as_json=False)
         except AutotraceError as error:
             return self._problem(query({}), str(error), 400, as_json=False)
-        return RedirectResponse(f"/trace/{trace_id}?said={'1' if is_there else 'later'}#feedback", 303)
+        return RedirectResponse(scope.url(f"/trace/{trace_id}", said="1" if is_there else "later") + "#feedback", 303)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from autotrace.insights import overview
 from autotrace.insights.listing import listing
@@ -16,6 +20,8 @@ from .page import Asked, NotThere, Page
 _ROWS, _TURNS, _LATEST = 50, 30, 15
 #: Characters of a question or an answer of which a conversation shows no more.
 _LONGEST = 4000
+#: Verdicts of the turns of a page that are read.
+_VERDICTS = 300
 _COLUMNS = (
     ("last", "Last seen"),
     ("traces", "Traces"),
@@ -65,10 +71,14 @@ def session(asked: Asked) -> dict[str, Any]:
     if not page.rows:
         raise NotThere("There is no such session, or its traces have been deleted.")
     found = people(asked.insights, scope, "session", limit=1).rows
+    comments = _feedback(asked, [row.start_ns for row in page.rows])
     return {
         "session": name,
         "figures": found[0] if found else None,
-        "turns": [{**row.as_json(), **_whole(asked, row.trace_id)} for row in page.rows],
+        "turns": [
+            {**row.as_json(), **_whole(asked, row.trace_id), "feedback": comments.get(row.start_ns, [])}
+            for row in page.rows
+        ],
         "next": page.next,
         "previous": page.previous,
     }
@@ -107,14 +117,26 @@ def _named(asked: Asked, kind: str) -> str:
     return name
 
 
+def _feedback(asked: Asked, traces: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """What was said of each of these traces."""
+    told: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    sql = "SELECT trace, value, comment, source FROM feedback WHERE trace IN (SELECT value FROM json_each(?))"
+    values = (orjson.dumps(list(traces)).decode(),)
+    for trace, value, comment, source in asked.insights.rows(f"{sql} ORDER BY time_ns LIMIT {_VERDICTS}", values):
+        told[trace].append({"value": overview.value_of(value), "comment": comment, "user": source})
+    return told
+
+
 def _whole(asked: Asked, trace_id: str) -> dict[str, Any]:
-    """The question and the answer of a trace, as long as they are."""
+    """The question and the answer of a trace, up to so long, and how many characters are left out."""
     outline = asked.insights.store.outline(trace_id)
     if outline is None:
-        return {}
+        return {"characters_left": 0}
     attributes = asked.insights.store.payload(outline.lead).attributes
     told = {"request": request_text(attributes), "response": response_text(attributes)}
-    return {name: text[:_LONGEST] for name, text in told.items() if text}
+    texts = {name: text for name, text in told.items() if text}
+    left = sum(max(len(text) - _LONGEST, 0) for text in texts.values())
+    return {**{name: text[:_LONGEST] for name, text in texts.items()}, "characters_left": left}
 
 
 SESSIONS = Page("sessions", "Sessions", "/sessions", "sessions", sessions, list_context)

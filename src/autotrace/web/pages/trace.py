@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from autotrace.store import prices
 from autotrace.store.outline import Outline, TraceReader
@@ -30,6 +29,7 @@ def data(
     *,
     mlflow: Locate | None = None,
     hide_content: bool = False,
+    scope: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
     """What the page shows; None where there is no such trace.
 
@@ -40,11 +40,12 @@ def data(
             between, whose children are all shown), `full=1`. What cannot be used counts as not given.
         mlflow: Tells where a trace is in MLflow; None: no link.
         hide_content: Leave out what was said.
+        scope: Parameters of addresses that say which traces the pages around this one are about.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    address = Address.read(trace_id, query)
+    address = Address.read(trace_id, query, scope)
     outline = None if address is None else reader.outline(address.trace_id)
     if address is None or outline is None:
         return None
@@ -60,7 +61,7 @@ def data(
             *(label(note) for note in dict.fromkeys(reader.notes[noted:])),
         ],
         "links": _links(reader, outline, address, mlflow),
-        "feedback": {**feedback, "action": f"/trace/{outline.trace_id}/feedback"},
+        "feedback": {**feedback, "action": address.beside(f"/trace/{outline.trace_id}/feedback")},
         "tree": _tree(reader, tree, address, span),
         "view": address.view,
         "views": [{"name": name, "href": address.url(view=name, full=False)} for name in VIEWS],
@@ -127,16 +128,12 @@ def _links(reader: TraceReader, outline: Outline, address: Address, mlflow: Loca
     session, user = outline.labels["session"], outline.labels["user"]
     return {
         "json": address.url(".json"),
-        "previous": None if before is None else f"/trace/{before}",
-        "next": None if after is None else f"/trace/{after}",
-        "session": None if session is None else _identified("/session", session),
-        "user": None if user is None else _identified("/user", user),
+        "previous": None if before is None else address.beside(f"/trace/{before}"),
+        "next": None if after is None else address.beside(f"/trace/{after}"),
+        "session": None if session is None else address.beside("/session", id=session),
+        "user": None if user is None else address.beside("/user", id=user),
         "mlflow": None if mlflow is None else mlflow(reader, outline.trace_id),
     }
-
-
-def _identified(path: str, name: str) -> str:
-    return f"{path}?{urlencode({'id': name}, errors='replace')}"
 
 
 def _tree(reader: TraceReader, tree: Tree, address: Address, span: Span) -> dict[str, Any]:
@@ -207,7 +204,7 @@ def _span(
         "tokens": span.tokens.as_json(),
         "cost_usd": prices.cost_usd(span),
         "errors": trace_details.errors(span, payload, texts, hide_content),
-        "content": "hidden" if hide_content else "shown" if is_captured(attributes) else _without(span),
+        "content": "hidden" if hide_content else "shown" if is_captured(attributes) else _without(reader, span),
         "chat": None,
         "documents": [],
         "details": None,
@@ -222,7 +219,11 @@ def _span(
     elif address.view == "details":
         found["details"] = trace_details.details(span, payload, texts, hide_content)
         found["details"]["links"] = [
-            {"trace_id": other, "name": None if name is None else label(name), "href": f"/trace/{other}"}
+            {
+                "trace_id": other,
+                "name": None if name is None else label(name),
+                "href": address.beside(f"/trace/{other}"),
+            }
             for other, name in reader.linked(payload, span.trace_id)[:_TAGS]
             if Address.read(other, {}) is not None
         ]
@@ -232,26 +233,35 @@ def _span(
     return found
 
 
-def _without(span: Span) -> str:
-    """Why a span holds nothing of what was said."""
-    if span.status in ("running", "interrupted", "error"):
+def _without(reader: TraceReader, span: Span) -> str:
+    """Why a span holds nothing of what was said: the last model call tells, where the span is none."""
+    call = span if span.operation is not None else reader.last_model_call(span.trace_id)
+    if call is None or call.status in ("running", "interrupted", "error"):
         return "none"
-    return "not captured" if span.operation is not None else "none"
+    return "none" if is_captured(reader.payload(call).attributes) else "not captured"
 
 
 def _page(asked: Asked) -> dict[str, Any]:
     site = asked.site
     with TraceReader(site.store) as reader:
         found = data(
-            reader, asked.path["trace_id"], asked.query.other, mlflow=site.mlflow, hide_content=site.hides_content
+            reader,
+            asked.path["trace_id"],
+            asked.query.other,
+            mlflow=site.mlflow,
+            hide_content=site.hides_content,
+            scope=asked.query.given,
         )
     if found is None:
         raise NotThere("There is no trace of this id in the store; it may have been deleted.")
     return found
 
 
-def _context(_: Asked, found: dict[str, Any]) -> dict[str, Any]:
-    return found
+def _context(asked: Asked, found: dict[str, Any]) -> dict[str, Any]:
+    trace_id = found["trace"]["trace_id"]
+    # The page is fetched again only when this trace has changed: others come all the time.
+    check = {"url": f"/status.json?trace={trace_id}", "known": asked.insights.trace_version(trace_id)}
+    return {**found, "check": check}
 
 
 PAGE = Page("trace", "Trace", "/trace/{trace_id}", "traces", _page, _context)

@@ -28,6 +28,7 @@ class Address:
         first: The first line of the tree; None: where the span that was asked for is.
         opened: Ids of the spans whose children are all shown, `TOP` among them.
         full: Whether long texts are shown in full.
+        scope: Parameters that say which traces the pages around this one are about; they are given on.
     """
 
     trace_id: str
@@ -36,9 +37,10 @@ class Address:
     first: int | None = None
     opened: tuple[str, ...] = ()
     full: bool = False
+    scope: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def read(cls, trace_id: str, query: Mapping[str, str]) -> Address | None:
+    def read(cls, trace_id: str, query: Mapping[str, str], scope: Mapping[str, str] | None = None) -> Address | None:
         """The state that an address describes, without what cannot be used of it; None where the id is none."""
         trace_id = trace_id.lower()
         if not _TRACE_ID.fullmatch(trace_id):
@@ -52,6 +54,7 @@ class Address:
             int(first) if re.fullmatch("[0-9]{1,9}", first) else None,
             tuple(each for each in opened if each == TOP or _SPAN_ID.fullmatch(each))[:_OPENED],
             query.get("full") == "1",
+            tuple((scope or {}).items()),
         )
 
     def url(self, ending: str = "", **changes: Any) -> str:
@@ -65,4 +68,9 @@ class Address:
             "full": "1" if to.full else None,
         }
         told = {name: value for name, value in state.items() if value not in (None, "")}
-        return f"/trace/{to.trace_id}{ending}" + (f"?{urlencode(told, safe=',')}" if told else "")
+        return to.beside(f"/trace/{to.trace_id}{ending}", **told)
+
+    def beside(self, path: str, **parameters: Any) -> str:
+        """The address of another page, about the same traces."""
+        told = {**dict(self.scope), **parameters}
+        return path + (f"?{urlencode(told, safe=',', errors='replace')}" if told else "")

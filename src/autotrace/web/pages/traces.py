@@ -9,6 +9,7 @@ import orjson
 
 from autotrace.insights.conditions import condition
 from autotrace.insights.listing import SORTS, count, listing
+from autotrace.insights.overview import value_of
 from autotrace.insights.view import Insights
 
 from .page import Asked, Page
@@ -55,17 +56,10 @@ def _judged(insights: Insights, ids: Sequence[int]) -> dict[int, dict[str, Any]]
     for trace, text, comment in insights.rows(sql, (orjson.dumps(list(ids)).decode(),)):
         one = found.setdefault(trace, {"ratings": [], "comments": 0})
         one["comments"] += bool(comment)
-        value = _value(text)
+        value = value_of(text)
         if isinstance(value, int | float) and not isinstance(value, bool):
             one["ratings"].append(value)
     return found
-
-
-def _value(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except ValueError:
-        return None
 
 
 def context(asked: Asked, found: dict[str, Any]) -> dict[str, Any]:

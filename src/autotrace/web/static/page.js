@@ -59,6 +59,19 @@ if (places().length && window.EventSource) {
     const isWriting = active && active.matches("input, textarea, select");
     return document.hidden || selection || (isWriting && places().some((place) => place.contains(active)));
   };
+  // What somebody has unfolded, or scrolled to, stays as it is where the new piece has the same parts.
+  const alike = (before, after) => {
+    for (const button of after.querySelectorAll("[data-copy]")) button.hidden = false;
+    const parts = (place, selector) => [...place.querySelectorAll(selector)];
+    const folds = [parts(before, "details"), parts(after, "details")];
+    if (folds[0].length === folds[1].length) folds[1].forEach((each, at) => { each.open = folds[0][at].open; });
+    const scrolls = [parts(before, "pre, .scroll, .trace-lines"), parts(after, "pre, .scroll, .trace-lines")];
+    if (scrolls[0].length === scrolls[1].length) {
+      scrolls[0].forEach((each, at) => {
+        if (each.scrollTop || each.scrollLeft) scrolls[1][at].dataset.scrolled = `${each.scrollTop} ${each.scrollLeft}`;
+      });
+    }
+  };
   const renew = async () => {
     waiting = null;
     if (isBusy()) { later(); return; }
@@ -66,6 +79,11 @@ if (places().length && window.EventSource) {
     last = Date.now();
     let text;
     try {
+      // A long page of one trace asks whether that has changed, first.
+      if (document.body.dataset.check) {
+        const told = await (await fetch(document.body.dataset.check)).json();
+        if (told.trace === document.body.dataset.known) { document.body.dataset.version = String(told.version); return; }
+      }
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       if (!answer.ok) return;
       text = await answer.text();
@@ -74,11 +92,17 @@ if (places().length && window.EventSource) {
     const fresh = [...page.querySelectorAll("[data-live]")];
     const there = places();
     if (isBusy() || fresh.length !== there.length) return;
-    document.body.dataset.version = page.body.dataset.version;
+    for (const name of ["version", "known"]) {
+      if (page.body.dataset[name] !== undefined) document.body.dataset[name] = page.body.dataset[name];
+    }
     const focused = document.activeElement ? document.activeElement.getAttribute("href") : null;
     there.forEach((place, number) => {
       const known = new Set([...place.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
+      alike(place, fresh[number]);
       place.replaceWith(fresh[number]);
+      for (const each of fresh[number].querySelectorAll("[data-scrolled]")) {
+        [each.scrollTop, each.scrollLeft] = each.dataset.scrolled.split(" ").map(Number);
+      }
       if (known.size) for (const row of fresh[number].querySelectorAll("[data-id]")) {
         if (!known.has(row.dataset.id)) row.classList.add("fresh");
       }
