@@ -230,6 +230,36 @@ def test_a_trace_that_is_open_ends(browser: Any, tmp_path: Path) -> None:
     store.writer.close()
 
 
+def test_who_reads_a_trace_stays_where_they_are(browser: Any, tmp_path: Path) -> None:
+    """What was unfolded, focused or scrolled to stays so when there is more; what has not changed is left alone."""
+    home = tmp_path / "home"
+    home.mkdir()
+    store = TraceStore(home / "traces.db")
+    began = time.time() - BEGAN / SECOND - 5
+    thought = {"role": "assistant", "parts": [{"type": "reasoning", "content": "so it is"}]}
+    called = {"type": "tool_call", "id": "1", "name": "look", "arguments": {str(each): each for each in range(200)}}
+    sent = ["Why?", thought, {"role": "assistant", "parts": [called]}]
+    store.write(store.span("a", start=began, record="S", attributes=chat(*sent, received=[])))
+    with served(home) as page, opened(browser, page) as watched:
+        tab = watched.tab
+        watched.open(f"trace/{'a' * 32}")
+        tab.locator("[data-live-state]").wait_for(state="visible")
+        tab.locator(".reasoning summary").click()
+        tab.locator("pre").first.evaluate("each => { each.scrollTop = 120; }")
+        store.add("a", start=began, seconds=5, attributes=chat(*sent, received=[thought]))
+        tab.get_by_text("Still running").wait_for(state="detached")
+        folds = tab.locator(".reasoning")
+        assert folds.evaluate_all("all => all.map(each => each.open)") == [True, False]
+        assert folds.first.locator("summary").evaluate("each => each === document.activeElement")
+        assert tab.locator("pre").first.evaluate("each => each.scrollTop") == 120
+        tab.evaluate("document.querySelector('.trace-span').isTheSame = true")
+        store.judge("a", comment="from elsewhere")
+        tab.get_by_text("from elsewhere").wait_for()
+        assert tab.evaluate("document.querySelector('.trace-span').isTheSame")
+        assert watched.complaints == []
+    store.writer.close()
+
+
 def test_a_page_changes_by_itself(browser: Any, tmp_path: Path) -> None:
     """An empty page becomes the first trace's, and a list gets what is new on top."""
     program = [sys.executable, "-c", 'import autotrace\nwith autotrace.span("ask", input="Why?"):\n    pass']

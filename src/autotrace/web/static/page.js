@@ -28,7 +28,17 @@ document.addEventListener("click", async (event) => {
   }
   setTimeout(() => { button.textContent = label; }, 1500);
 });
-for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+
+// What the server leaves out: buttons that copy, and what the parts of a table are whose rows are blocks on a phone.
+const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell" };
+const complete = (place) => {
+  for (const button of place.querySelectorAll("[data-copy]")) button.hidden = false;
+  for (const part of place.querySelectorAll("table.stack, .stack :is(thead, tbody, tr, th, td)")) {
+    const head = part.scope === "row" ? "rowheader" : "columnheader";
+    part.setAttribute("role", part.localName === "th" ? head : ROLES[part.localName]);
+  }
+};
+complete(document);
 
 // Keys: / to the filter, j and k through rows, Enter opens.
 document.addEventListener("keydown", (event) => {
@@ -59,18 +69,26 @@ if (places().length && window.EventSource) {
     const isWriting = active && active.matches("input, textarea, select");
     return document.hidden || selection || (isWriting && places().some((place) => place.contains(active)));
   };
-  // What somebody has unfolded, or scrolled to, stays as it is where the new piece has the same parts.
-  const alike = (before, after) => {
-    for (const button of after.querySelectorAll("[data-copy]")) button.hidden = false;
-    const parts = (place, selector) => [...place.querySelectorAll(selector)];
-    const folds = [parts(before, "details"), parts(after, "details")];
-    if (folds[0].length === folds[1].length) folds[1].forEach((each, at) => { each.open = folds[0][at].open; });
-    const scrolls = [parts(before, "pre, .scroll, .trace-lines"), parts(after, "pre, .scroll, .trace-lines")];
-    if (scrolls[0].length === scrolls[1].length) {
-      scrolls[0].forEach((each, at) => {
-        if (each.scrollTop || each.scrollLeft) scrolls[1][at].dataset.scrolled = `${each.scrollTop} ${each.scrollLeft}`;
-      });
-    }
+  // Who reads a place finds it as it was: unfolded, scrolled and focused. What has not changed is left alone.
+  const STOPS = "a[href], button, summary, [tabindex]";
+  const replace = (place, fresh) => {
+    const both = (selector) => {
+      const later = [...fresh.querySelectorAll(selector)];
+      return [...place.querySelectorAll(selector)].map((each, at) => [each, later[at]]).filter((pair) => pair[1]);
+    };
+    complete(fresh);
+    const title = (fold) => { const found = fold.querySelector("summary"); return found ? found.textContent : ""; };
+    for (const [fold, later] of both("details")) if (title(fold) === title(later)) later.open = fold.open;
+    if (place.isEqualNode(fresh)) return;
+    const scrolled = both("pre, .scroll, .trace-lines").map(([each, later]) => [later, each.scrollTop, each.scrollLeft]);
+    const active = place.contains(document.activeElement) ? document.activeElement : null;
+    const href = active && active.getAttribute("href");
+    const stop = active && (href
+      ? [...fresh.querySelectorAll("a[href]")].find((link) => link.getAttribute("href") === href)
+      : (both(STOPS).find((pair) => pair[0] === active) || [])[1]);
+    place.replaceWith(fresh);
+    for (const [each, top, left] of scrolled) if (top || left) { each.scrollTop = top; each.scrollLeft = left; }
+    if (stop) stop.focus({ preventScroll: true });
   };
   const renew = async () => {
     waiting = null;
@@ -95,20 +113,12 @@ if (places().length && window.EventSource) {
     for (const name of ["version", "known"]) {
       if (page.body.dataset[name] !== undefined) document.body.dataset[name] = page.body.dataset[name];
     }
-    const focused = document.activeElement ? document.activeElement.getAttribute("href") : null;
     there.forEach((place, number) => {
       const known = new Set([...place.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
-      alike(place, fresh[number]);
-      place.replaceWith(fresh[number]);
-      for (const each of fresh[number].querySelectorAll("[data-scrolled]")) {
-        [each.scrollTop, each.scrollLeft] = each.dataset.scrolled.split(" ").map(Number);
-      }
+      replace(place, fresh[number]);
       if (known.size) for (const row of fresh[number].querySelectorAll("[data-id]")) {
         if (!known.has(row.dataset.id)) row.classList.add("fresh");
       }
-      // Who was at a row stays there.
-      const again = focused && [...fresh[number].querySelectorAll("a")].find((link) => link.getAttribute("href") === focused);
-      if (again && document.activeElement === document.body) again.focus({ preventScroll: true });
     });
   };
   const later = () => { if (waiting === null) waiting = setTimeout(renew, Math.max(300, last + 2000 - Date.now())); };
