@@ -213,6 +213,10 @@ def test_models_and_tools_side_by_side(store: Store) -> None:
         for row in rows:
             assert row[rate]["a"] == row["a"].get(rate)
             assert row[rate]["marked"] == ((row[rate]["p"] or 1) < 0.01)
+    models = {row["name"]: row["a"] for row in told["models"]["rows"]}
+    priced = models["gpt-4o"]
+    assert priced["cost_per_call_usd"] == pytest.approx(priced["cost_usd"] / priced["calls"])
+    assert models["my-own-model"]["cost_per_call_usd"] is None
     one = compared(store, sides[0], replace(EVER, user="nobody"))["models"]["rows"][0]
     assert one["b"] == {}
     assert one["error_rate"]["p"] is None

@@ -17,7 +17,7 @@ from statistics import NormalDist
 from typing import Any
 
 from . import listing
-from .figures import Figures
+from .figures import Figures, ModelFigures
 from .overview import figures, model_figures, tool_figures
 from .parts import Memory
 from .scope import Scope
@@ -35,9 +35,9 @@ ROWS = (
     ("ttft_p99_ms", "Time to first token, p99", "duration", "less", "ttft 99"),
     ("tokens_per_trace", "Tokens a trace", "count", "", "tokens"),
     ("input_tokens_per_trace", "Input tokens a trace", "count", "", ""),
-    ("cache_read_tokens_per_trace", "Cached of them", "count", "", ""),
+    ("cache_read_tokens_per_trace", "of which cached", "count", "", ""),
     ("output_tokens_per_trace", "Output tokens a trace", "count", "", ""),
-    ("reasoning_tokens_per_trace", "Reasoning of them", "count", "", ""),
+    ("reasoning_tokens_per_trace", "of which reasoning", "count", "", ""),
     ("cost_per_trace_usd", "Cost a trace", "usd", "less", "cost"),
     ("cost_usd", "Cost", "usd", "", ""),
     ("disliked_share", "Thumbs down, of those given", "share", "less", "thumbs"),
@@ -73,7 +73,7 @@ def comparison(insights: Insights, memory: Memory, left: Scope, right: Scope) ->
     return {
         "rows": rows,
         "figures": {"a": told[0], "b": told[1]},
-        "models": _by_name(insights, [each.models for each in found], model_figures, "error_rate", "less"),
+        "models": _by_name(insights, [each.models for each in found], _model, "error_rate", "less"),
         "tools": _by_name(insights, [each.tools for each in found], tool_figures, "success_rate", "more"),
         "examples": {side: [row.as_json() for row in page.rows] for side, page in zip("ab", examples, strict=True)},
     }
@@ -203,6 +203,16 @@ def _verdict(left: Any, right: Any, chance: float | None, better: str) -> dict[s
     if is_judged and difference is not None:
         found["better"] = "b" if (difference < 0) == (better == "less") else "a"
     return found
+
+
+def _model(one: ModelFigures | None) -> dict[str, Any]:
+    """What is told of the calls of a model; what one costs, of the traces that have a price."""
+    if one is None:
+        return {}
+    told = model_figures(one)
+    # Which calls lie in traces without a price is not kept: as many a trace as in the others.
+    priced = one.calls * one.priced / one.traces
+    return {**told, "cost_per_call_usd": one.cost_usd / priced if priced and told["cost_usd"] is not None else None}
 
 
 def _by_name(
