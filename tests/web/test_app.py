@@ -184,6 +184,42 @@ def test_a_conversation_tells_what_was_said_of_it(tmp_path: Path) -> None:
     assert f"{turn['characters_left']:,} more characters" in html
 
 
+def test_a_conversation_says_why_nothing_was_said(tmp_path: Path) -> None:
+    """Content that was not captured is told as that, and hidden content as hidden."""
+    store = TraceStore(tmp_path / "traces.db")
+    call = {name: value for name, value in chat("hi").items() if not name.endswith(".messages")}
+    store.add("a", "1", start=NOW - 60, attributes={"session.id": "s1"})
+    store.add("a", "2", "1", start=NOW - 60, attributes=call)
+    store.add("b", "3", start=NOW - 50, attributes={**chat("hello"), "session.id": "s1"})
+    store.writer.close()
+    page = Caller(site_of(tmp_path))
+    assert [turn["content"] for turn in page.get("/session.json?id=s1").json()["turns"]] == ["not captured", "shown"]
+    assert page.get("/session?id=s1").text.count("content was not captured") == 1
+    hidden = Caller(site_of(tmp_path, hides_content=True)).get("/session?id=s1").text
+    assert hidden.count("content is hidden") == 2
+    assert "hello" not in hidden
+
+
+def test_a_trace_has_a_version_of_its_own(own: Caller, home: Path) -> None:
+    """Its twin and the status tell it; another trace does not change it, feedback on this one does."""
+
+    def version() -> str:
+        told = own.get(f"/trace/{A}.json").json()["version"]
+        assert own.get(f"/status.json?trace={A}").json()["trace"] == told != ""
+        assert f'data-known="{told}"' in own.get(f"/trace/{A}").text
+        return str(told)
+
+    before = version()
+    store = TraceStore(home / "traces.db")
+    store.add("d", start=NOW - 30, attributes=chat("another"))
+    own = Caller(site_of(home))
+    assert version() == before
+    store.judge("a", id="3" * 32, comment="once more")
+    store.writer.close()
+    own = Caller(site_of(home))
+    assert version() != before
+
+
 def test_a_range_of_centuries(page: Caller) -> None:
     """Is drawn in as many columns as one can see."""
     found = page.get("/overview.json?from=1970-01-01&to=2240-01-01").json()

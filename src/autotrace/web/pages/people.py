@@ -16,6 +16,8 @@ from autotrace.store.messages import request_text, response_text
 
 from ..drawing import spark
 from .page import Asked, NotThere, Page
+from .trace import without
+from .trace_conversation import is_captured
 
 _ROWS, _TURNS, _LATEST = 50, 30, 15
 #: Characters of a question or an answer of which a conversation shows no more.
@@ -128,15 +130,17 @@ def _feedback(asked: Asked, traces: Sequence[int]) -> dict[int, list[dict[str, A
 
 
 def _whole(asked: Asked, trace_id: str) -> dict[str, Any]:
-    """The question and the answer of a trace, up to so long, and how many characters are left out."""
-    outline = asked.insights.store.outline(trace_id)
+    """The question and the answer of a trace, up to so long; how many characters are left out; what of it is there."""
+    store = asked.insights.store
+    outline = store.outline(trace_id)
     if outline is None:
-        return {"characters_left": 0}
-    attributes = asked.insights.store.payload(outline.lead).attributes
+        return {"characters_left": 0, "content": "none"}
+    attributes = store.payload(outline.lead).attributes
     told = {"request": request_text(attributes), "response": response_text(attributes)}
     texts = {name: text for name, text in told.items() if text}
     left = sum(max(len(text) - _LONGEST, 0) for text in texts.values())
-    return {**{name: text[:_LONGEST] for name, text in texts.items()}, "characters_left": left}
+    content = "shown" if is_captured(attributes) else without(store, outline.lead)
+    return {**{name: text[:_LONGEST] for name, text in texts.items()}, "characters_left": left, "content": content}
 
 
 SESSIONS = Page("sessions", "Sessions", "/sessions", "sessions", sessions, list_context)

@@ -204,7 +204,7 @@ def _span(
         "tokens": span.tokens.as_json(),
         "cost_usd": prices.cost_usd(span),
         "errors": trace_details.errors(span, payload, texts, hide_content),
-        "content": "hidden" if hide_content else "shown" if is_captured(attributes) else _without(reader, span),
+        "content": "hidden" if hide_content else "shown" if is_captured(attributes) else without(reader, span),
         "chat": None,
         "documents": [],
         "details": None,
@@ -233,7 +233,7 @@ def _span(
     return found
 
 
-def _without(reader: TraceReader, span: Span) -> str:
+def without(reader: TraceReader, span: Span) -> str:
     """Why a span holds nothing of what was said: the last model call tells, where the span is none."""
     call = span if span.operation is not None else reader.last_model_call(span.trace_id)
     if call is None or call.status in ("running", "interrupted", "error"):
@@ -243,6 +243,8 @@ def _without(reader: TraceReader, span: Span) -> str:
 
 def _page(asked: Asked) -> dict[str, Any]:
     site = asked.site
+    # Before what is shown is read: what changes meanwhile is fetched again, and not missed.
+    version = asked.insights.trace_version(asked.path["trace_id"].lower())
     with TraceReader(site.store) as reader:
         found = data(
             reader,
@@ -254,13 +256,12 @@ def _page(asked: Asked) -> dict[str, Any]:
         )
     if found is None:
         raise NotThere("There is no trace of this id in the store; it may have been deleted.")
-    return found
+    return {**found, "version": version}
 
 
-def _context(asked: Asked, found: dict[str, Any]) -> dict[str, Any]:
-    trace_id = found["trace"]["trace_id"]
+def _context(_: Asked, found: dict[str, Any]) -> dict[str, Any]:
     # The page is fetched again only when this trace has changed: others come all the time.
-    check = {"url": f"/status.json?trace={trace_id}", "known": asked.insights.trace_version(trace_id)}
+    check = {"url": f"/status.json?trace={found['trace']['trace_id']}", "known": found["version"]}
     return {**found, "check": check}
 
 
