@@ -262,7 +262,8 @@ def _page(asked: Asked) -> dict[str, Any]:
 def _context(_: Asked, found: dict[str, Any]) -> dict[str, Any]:
     # The page is fetched again only when this trace has changed: others come all the time.
     check = {"url": f"/status.json?trace={found['trace']['trace_id']}", "known": found["version"]}
-    return {**found, "check": check}
+    # `version` of a template is that of all that is known.
+    return {**{name: value for name, value in found.items() if name != "version"}, "check": check}
 
 
 PAGE = Page("trace", "Trace", "/trace/{trace_id}", "traces", _page, _context)
