@@ -220,6 +220,15 @@ def test_a_trace_has_a_version_of_its_own(own: Caller, home: Path) -> None:
     assert version() != before
 
 
+def test_a_verdict_that_is_nested_deeply(home: Path) -> None:
+    """Does not keep the page from being up to date."""
+    with closing(sqlite3.connect(home / "traces.db")) as connection, connection:
+        connection.execute("UPDATE feedback SET value = ?", ("[" * 600 + "]" * 600,))
+    page = Caller(site_of(home))
+    assert page.get("/traces.json").json()["total"] == 2
+    assert page.get(f"/trace/{A}").status == 200
+
+
 def test_a_range_of_centuries(page: Caller) -> None:
     """Is drawn in as many columns as one can see."""
     found = page.get("/overview.json?from=1970-01-01&to=2240-01-01").json()

@@ -151,7 +151,7 @@ class Database:
         self._put(
             "feedback",
             [
-                (each.id, trace, each.time_ns, each.name, orjson.dumps(each.value).decode(), each.comment, each.source)
+                (each.id, trace, each.time_ns, each.name, _written(each.value), each.comment, each.source)
                 for each in facts.feedback
             ],
         )
@@ -207,3 +207,11 @@ class Database:
 def _remove(path: Path) -> None:
     for suffix in ("-wal", "-shm", ""):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _written(value: Any) -> str:
+    """A verdict's value as JSON; nothing of one that is nested too deep for that: the page of the trace shows it."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return "null"

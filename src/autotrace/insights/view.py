@@ -86,7 +86,7 @@ class Insights:
     def trace_version(self, trace_id: str) -> str:
         """What changes when this trace does, or what was said of it; empty where it is not known."""
         said = "(SELECT count(*) || ' ' || coalesce(max(time_ns), 0) FROM feedback WHERE trace = t.id)"
-        columns = f"t.status, t.spans, coalesce(t.duration_ns, 0), {said}"
+        columns = f"t.status, t.spans, t.errors, t.duration_ns, t.name, t.session, t.user, {said}"
         found = self.rows(f"SELECT {columns} FROM traces AS t WHERE t.trace_id = ?", (trace_id,))  # noqa: S608
         return " ".join(map(str, found[0])) if found else ""
 
