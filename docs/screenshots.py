@@ -23,7 +23,7 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE / "images"
 SIZE = {"width": 1280, "height": 860}
-TRACES, DAYS, SEED = 3000, 7, 7
+TRACES, DAYS, SEED = 5000, 14, 7
 
 
 def main() -> None:
