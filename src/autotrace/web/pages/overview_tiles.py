@@ -71,8 +71,8 @@ class _Board:
         return [
             self._tile(
                 self._figure("traces", "Traces", figures.count, self._query.url("/traces")),
-                self._figure("retried", "with retries", figures.count, retried, "less"),
-                self._figure("repeating", "repeat a call", figures.count, repeating, "less"),
+                self._figure("retried", "retried", figures.count, retried, "less"),
+                self._figure("repeating", "repeating", figures.count, repeating, "less"),
             ),
             self._tile(
                 self._figure("error_rate", "Error rate", figures.share, failed, "less"),
