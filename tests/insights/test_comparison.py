@@ -128,6 +128,40 @@ def test_a_tail_is_found_where_it_is() -> None:
     assert found[0.9] < 30  # which has moved a little
 
 
+def test_what_is_above_a_quantile_tells_nothing_of_those_below() -> None:
+    """Where the slowest of a hundred became slower still, and none else, p50 and p90 are as they were."""
+    chance = random.Random(11)
+    found: dict[float, int] = {0.5: 0, 0.9: 0, 0.99: 0}
+    for _ in range(200):
+        histograms = []
+        for slow in (0.004, 0.03):
+            values = [chance.lognormvariate(20, 0.5) for _ in range(1000)]
+            # Of those that take longer than nine of ten anyway, some take ten times as long.
+            limit = math.exp(20 + 0.5 * 1.6449)
+            many = slow / 0.05
+            histograms.append(
+                Counter(bucket(int(each * 10 if each > limit and chance.random() < many else each)) for each in values)
+            )
+        for share in found:
+            found[share] += (quantiles(histograms[0], histograms[1], share) or 0) < 0.01
+    assert found[0.99] >= 175
+    assert max(found[0.5], found[0.9]) <= 6
+
+
+@pytest.mark.parametrize("alike", [0, 0.7])
+def test_a_tail_that_does_not_differ(alike: float) -> None:
+    """One of a hundred is marked at p99 too, also where many durations are the same."""
+    chance = random.Random(5)
+    marked = 0
+    for _ in range(300):
+        histograms = [
+            Counter(bucket(int(5e8 if chance.random() < alike else chance.lognormvariate(20, 1))) for _ in range(count))
+            for count in (600, 900)
+        ]
+        marked += (quantiles(histograms[0], histograms[1], 0.99) or 1) < 0.01
+    assert marked <= 9
+
+
 def test_all_alike() -> None:
     """What lies in one bucket does not differ."""
     assert quantiles({5: 40}, {5: 30}, 0.5) == 1
@@ -140,6 +174,9 @@ def test_few_say_nothing() -> None:
     assert means(9, 9, 9, 1000, 1000, 1000) is None
     assert quantiles({1: 9}, {50: 1000}, 0.5) is None
     assert quantiles({1: 400}, {50: 400}, 0.99) is None
+    for share, enough in ((0.5, 10), (0.9, 50), (0.99, 500)):
+        assert quantiles({1: enough - 1}, dict.fromkeys(range(1000), 1), share) is None
+        assert quantiles(dict.fromkeys(range(enough), 1), dict.fromkeys(range(1000), 1), share) is not None
     assert quantiles({}, {}, 0.5) is None
 
 

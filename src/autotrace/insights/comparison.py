@@ -126,7 +126,8 @@ def quantiles(counts: Mapping[int, int], other: Mapping[int, int], share: float)
     """
     of, other_of = sum(counts.values()), sum(other.values())
     whole = of + other_of
-    if min(of, other_of) * min(share, 1 - share) < _EXPECTED:
+    # Rounded, for 1 - 0.9 is a little less than a tenth.
+    if round(min(of, other_of) * min(share, 1 - share), 6) < _EXPECTED:
         return None
     above, squares, mine = 0.0, 0.0, 0.0
     left, outside = share * whole, whole
@@ -212,7 +213,11 @@ def _model(one: ModelFigures | None) -> dict[str, Any]:
     told = model_figures(one)
     # Which calls lie in traces without a price is not kept: as many a trace as in the others.
     priced = one.calls * one.priced / one.traces
-    return {**told, "cost_per_call_usd": one.cost_usd / priced if priced and told["cost_usd"] is not None else None}
+    return {
+        **told,
+        "cost_per_call_usd": one.cost_usd / priced if priced and told["cost_usd"] is not None else None,
+        "tokens_per_call": (one.input_tokens + one.output_tokens) / one.calls if one.calls else None,
+    }
 
 
 def _by_name(
