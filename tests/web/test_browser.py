@@ -277,3 +277,27 @@ def test_a_page_changes_by_itself(browser: Any, tmp_path: Path) -> None:
         subprocess.run(program, env=settings, cwd=tmp_path, check=True)
         tab.locator("[data-id]").nth(1).wait_for()
         assert watched.complaints == []
+
+
+def test_a_step_of_an_open_trace_ends(browser: Any, tmp_path: Path) -> None:
+    """Its row changes while the trace goes on; when all of it is over, it is asked first whether it has changed."""
+    home = tmp_path / "home"
+    home.mkdir()
+    store = TraceStore(home / "traces.db")
+    began = time.time() - BEGAN / SECOND - 5
+    step = {"gen_ai.operation.name": "execute_tool"}
+    store.write(store.span("a", "1", start=began, record="S", attributes=chat("Why?", received=[])))
+    store.write(store.span("a", "2", "1", start=began, record="S", attributes=step))
+    with served(home) as page, opened(browser, page) as watched:
+        tab = watched.tab
+        watched.open(f"trace/{'a' * 32}")
+        assert tab.locator(".trace-tree .status-running").count() == 2
+        tab.locator("[data-live-state]").wait_for(state="visible")
+        store.add("a", "2", "1", start=began, seconds=1, attributes=step)
+        tab.locator(".trace-tree .status-running").nth(1).wait_for(state="detached")
+        assert tab.locator("body").get_attribute("data-check") is None
+        store.add("a", "1", start=began, seconds=5, attributes=chat("Why?"))
+        tab.get_by_text("Still running").wait_for(state="detached")
+        assert tab.locator("body").get_attribute("data-check") == f"/status.json?trace={'a' * 32}"
+        assert watched.complaints == []
+    store.writer.close()

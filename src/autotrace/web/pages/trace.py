@@ -104,6 +104,7 @@ def _trace(reader: TraceReader, outline: Outline, hide_content: bool) -> dict[st
         "tags": [{"name": label(name), "text": label(value)} for name, value in list(tags.items())[:_TAGS]],
         "span_count": len(outline.nodes),
         "error_count": outline.by_status.get("error", 0),
+        "running_count": outline.by_status.get("running", 0),
     }
 
 
@@ -260,10 +261,12 @@ def _page(asked: Asked) -> dict[str, Any]:
 
 
 def _context(_: Asked, found: dict[str, Any]) -> dict[str, Any]:
-    # The page is fetched again only when this trace has changed: others come all the time.
-    check = {"url": f"/status.json?trace={found['trace']['trace_id']}", "known": found["version"]}
     # `version` of a template is that of all that is known.
-    return {**{name: value for name, value in found.items() if name != "version"}, "check": check}
+    shown = {name: value for name, value in found.items() if name != "version"}
+    if found["trace"]["running_count"]:  # the version does not tell every step that ends
+        return shown
+    # What is over is fetched again only when this trace has changed: others come all the time.
+    return {**shown, "check": {"url": f"/status.json?trace={found['trace']['trace_id']}", "known": found["version"]}}
 
 
 PAGE = Page("trace", "Trace", "/trace/{trace_id}", "traces", _page, _context)

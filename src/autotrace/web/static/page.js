@@ -110,7 +110,7 @@ if (places().length && window.EventSource) {
     const fresh = [...page.querySelectorAll("[data-live]")];
     const there = places();
     if (isBusy() || fresh.length !== there.length) return;
-    for (const name of ["version", "known"]) {
+    for (const name of ["version", "known", "check"]) {
       if (page.body.dataset[name] !== undefined) document.body.dataset[name] = page.body.dataset[name];
     }
     there.forEach((place, number) => {
