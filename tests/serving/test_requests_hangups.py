@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from werkzeug.serving import make_server
 
 import autotrace
@@ -65,10 +66,17 @@ def until(holds: Callable[[], Any], what: str) -> None:
 
 
 @contextmanager
-def served_by_uvicorn(app: Any) -> Iterator[int]:
-    """The port that uvicorn serves an application at, in a thread of this process."""
+def served_by_uvicorn(app: Any, gone: threading.Event | None = None) -> Iterator[int]:
+    """The port that uvicorn serves an application at, in a thread; `gone` is set once it has lost a client."""
+
+    class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            if gone is not None:
+                gone.set()
+
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, http=Protocol, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:
@@ -140,15 +148,13 @@ def root_of(traced: Spans) -> Any:
 @pytest.mark.parametrize("path", ["/waits", "/looks"])
 def test_before_the_answer(traced: Spans, path: str) -> None:
     """Whether or not the application asks, it answers nobody."""
-    told = Told()
-    with served_by_uvicorn(asgi_app(told)) as port:
+    told, gone = Told(), threading.Event()
+    with served_by_uvicorn(asgi_app(told), gone) as port:
         client = Client(port, path)
         assert told.is_at_work.wait(20)
         client.hang_up()
-        if path == "/waits":
-            # uvicorn learns of it in its own time
-            time.sleep(0.1)
-            told.may_go_on.set()
+        assert gone.wait(20)  # uvicorn learns of it in its own time
+        told.may_go_on.set()
         root = root_of(traced)
     assert (root.name, root.outcome, root.status) == (f"GET {path}", "disconnected", "unset")
 
