@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from autotrace.errors import StoreCorrupt, StoreError, StoreTooNew
+from autotrace.store import schema
 from autotrace.store.reader import Reader
 from autotrace.store.traces import in_tree_order
 
@@ -329,6 +330,36 @@ def test_no_database(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(StoreCorrupt, match=r"traces\.db"):
         Reader(path)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("looked_at", ["version", "tables"])
+def test_a_store_that_is_made_while_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: str
+) -> None:
+    """Is one of ours, whichever is looked at before it is made."""
+    path = tmp_path / "traces.db"
+    path.touch()
+    version = schema.version
+
+    def make() -> None:
+        store = Store(path)
+        store.write(record())
+        store.writer.close()
+
+    def looks(connection: sqlite3.Connection) -> int:
+        monkeypatch.setattr(schema, "version", version)
+        if looked_at == "tables":
+            make()
+        found = version(connection)
+        if looked_at == "version":
+            make()
+        return found
+
+    monkeypatch.setattr(schema, "version", looks)
+    with Reader(path) as reader:
+        assert reader.notes == []
+    with Reader(path) as reader:
+        assert len(reader.traces(10)) == 1
 
 
 def test_database_of_somebody_else(tmp_path: Path) -> None:

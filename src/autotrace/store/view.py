@@ -85,8 +85,9 @@ class View:
         )
         try:
             connection.text_factory = lambda value: value.decode("utf-8", "replace")
-            version = schema.version(connection)
+            # The tables first: a store that is made meanwhile has its version no later than its tables.
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            version = schema.version(connection)
             if version > schema.VERSION:
                 raise StoreTooNew(
                     f"{self.path} was written by a newer autotrace (schema {version};"
