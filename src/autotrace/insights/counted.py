@@ -46,7 +46,12 @@ def counted(insights: Insights, memory: Memory, scope: Scope, kept: int) -> dict
     if found is None:
         found = _asked(insights, scope)
         memory.put(key, version, found)
-    return found if found["traces"] > kept * _SLACK + _FEW else None
+    return found if is_more(found["traces"], kept) else None
+
+
+def is_more(all_: int, kept: int) -> bool:
+    """Whether clearly more was counted than is kept."""
+    return all_ > kept * _SLACK + _FEW
 
 
 def _asked(insights: Insights, scope: Scope) -> dict[str, Any]:

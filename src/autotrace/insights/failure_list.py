@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from . import ranges
-from .counted import counted
+from .counted import counted, is_more
 from .failures import KINDS
 from .parts import Memory, Part, Where, parts
 from .scope import Scope
@@ -18,8 +18,6 @@ from .view import Insights
 _MOST, _EXAMPLES, _RELEASES = 100, 10, 12
 #: Kinds of which sampling keeps every trace.
 _ALWAYS_KEPT = frozenset({"error", "timeout", "tool", "interrupted"})
-#: What is counted more than what is kept before anything is missing: the follower is a little behind.
-_SLACK, _FEW = 1.03, 20
 
 
 #: Of a group: in how many traces it occurred, how often, of which users and releases.
@@ -86,15 +84,6 @@ def failure_list(
             users[failure] |= by
             releases[failure] |= in_releases
     groups = _groups(insights, totals)
-    kinds: dict[str, dict[str, Any]] = {
-        each: {"label": label, "traces": 0, "groups": 0} for each, label in KINDS.items()
-    }
-    for group in groups.values():
-        kinds[group["kind"]]["groups"] += 1
-    for _, touched_by in parts(insights, memory, scope.start_ns, scope.end_ns, where, kinds_of):
-        for each, count in touched_by.items():
-            if each in kinds:
-                kinds[each]["traces"] += count
     chosen = [failure for failure, _ in totals.most_common() if kind in (None, groups.get(failure, {}).get("kind"))]
     chosen = [failure for failure in chosen if failure in groups][:limit]
     starts = [start for start, _ in ranges.buckets(scope.start_ns, scope.end_ns)]
@@ -104,7 +93,7 @@ def failure_list(
         "traces": basis.traces,
         "counted": basis.counted,
         "note": basis.note,
-        "kinds": kinds,
+        "kinds": _kinds(groups.values(), parts(insights, memory, scope.start_ns, scope.end_ns, where, kinds_of)),
         "groups": [
             {
                 "id": failure,
@@ -121,6 +110,20 @@ def failure_list(
         ],
         "groups_left": max(sum(kind in (None, group["kind"]) for group in groups.values()) - len(chosen), 0),
     }
+
+
+def _kinds(groups: Iterable[dict[str, Any]], found: Sequence[tuple[int, dict[str, int]]]) -> dict[str, dict[str, Any]]:
+    """Of each kind how many groups there are, and in how many traces it occurred."""
+    kinds: dict[str, dict[str, Any]] = {
+        each: {"label": label, "traces": 0, "groups": 0} for each, label in KINDS.items()
+    }
+    for group in groups:
+        kinds[group["kind"]]["groups"] += 1
+    for _, part in found:
+        for each, count in part.items():
+            if each in kinds:
+                kinds[each]["traces"] += count
+    return kinds
 
 
 class _Basis(NamedTuple):
@@ -153,7 +156,7 @@ def _basis(insights: Insights, memory: Memory, scope: Scope, where: Where) -> _B
     note = f"Of {all_['traces']:,} traces {kept:,} are kept, and those are no fair sample: "
     if bare != scope:
         return _Basis(traces, traces, None, f"{note}rates are of those that are kept.")
-    if failed * _SLACK + _FEW < all_["failed"]:  # pruned: not even all that failed are there
+    if is_more(all_["failed"], failed):  # pruned: not even all that failed are there
         return _Basis(traces, traces, all_, f"{note}rates are of those that are kept.")
     return _Basis(traces, all_["traces"], all_, f"{note}rates of errors are of all, others of those that are kept.")
 
