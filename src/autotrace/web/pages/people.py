@@ -16,8 +16,7 @@ from autotrace.store.messages import request_text, response_text
 
 from ..drawing import spark
 from .page import Asked, NotThere, Page
-from .trace import without
-from .trace_conversation import is_captured
+from .trace_conversation import captured
 
 _ROWS, _TURNS, _LATEST = 50, 30, 15
 #: Characters of a question or an answer of which a conversation shows no more.
@@ -139,7 +138,7 @@ def _whole(asked: Asked, trace_id: str) -> dict[str, Any]:
     told = {"request": request_text(attributes), "response": response_text(attributes)}
     texts = {name: text for name, text in told.items() if text}
     left = sum(max(len(text) - _LONGEST, 0) for text in texts.values())
-    content = "shown" if is_captured(attributes) else without(store, outline.lead)
+    content = captured(store, outline.lead, attributes)
     return {**{name: text[:_LONGEST] for name, text in texts.items()}, "characters_left": left, "content": content}
 
 

@@ -13,7 +13,7 @@ from ..site import Locate
 from . import trace_curl, trace_details, trace_documents, trace_feedback
 from .page import Asked, NotThere, Page
 from .trace_address import TOP, VIEWS, Address
-from .trace_conversation import Conversation, asked_and_answered, is_captured
+from .trace_conversation import Conversation, asked_and_answered, captured, is_captured
 from .trace_text import Texts, label
 from .trace_waterfall import ROWS, Line, Tree
 
@@ -205,7 +205,7 @@ def _span(
         "tokens": span.tokens.as_json(),
         "cost_usd": prices.cost_usd(span),
         "errors": trace_details.errors(span, payload, texts, hide_content),
-        "content": "hidden" if hide_content else "shown" if is_captured(attributes) else without(reader, span),
+        "content": "hidden" if hide_content else captured(reader, span, attributes),
         "chat": None,
         "documents": [],
         "details": None,
@@ -232,14 +232,6 @@ def _span(
         found["raw"] = trace_details.raw(span, payload, address.full, hide_content)
     found["full"] = address.url(span=span.span_id, full=True) if texts.is_cut and not address.full else None
     return found
-
-
-def without(reader: TraceReader, span: Span) -> str:
-    """Why a span holds nothing of what was said: the last model call tells, where the span is none."""
-    call = span if span.operation is not None else reader.last_model_call(span.trace_id)
-    if call is None or call.status in ("running", "interrupted", "error"):
-        return "none"
-    return "none" if is_captured(reader.payload(call).attributes) else "not captured"
 
 
 def _page(asked: Asked) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autotrace.store import messages
+from autotrace.store.outline import TraceReader
+from autotrace.store.spans import Span
 
 from .trace_text import Texts, label
 
@@ -123,6 +125,19 @@ class Conversation:
 def is_captured(attributes: Mapping[str, Any]) -> bool:
     """Whether a span holds anything of what was said."""
     return any(name in attributes for name in CONTENT)
+
+
+def captured(reader: TraceReader, span: Span, attributes: Mapping[str, Any]) -> str:
+    """Whether what was said is `shown`, was `not captured`, or there is `none`.
+
+    Where the span is no call itself, the trace's last model call tells why it says nothing.
+    """
+    if is_captured(attributes):
+        return "shown"
+    call = span if span.operation is not None else reader.last_model_call(span.trace_id)
+    if call is None or call.status in ("running", "interrupted", "error"):
+        return "none"
+    return "none" if is_captured(reader.payload(call).attributes) else "not captured"
 
 
 def _optional(value: Any) -> str | None:
